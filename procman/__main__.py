@@ -1,0 +1,7 @@
+"""`python -m procman`."""
+
+import sys
+
+from procman.cli.entry import main
+
+sys.exit(main())

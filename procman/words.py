@@ -1,0 +1,46 @@
+"""How procman says signals, durations and capabilities, everywhere the same. Pure; never prints."""
+
+from __future__ import annotations
+
+from signal import Signals
+
+CAPABILITIES = (
+    "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",
+    "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER",
+    "SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE",
+    "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP",
+    "MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF",
+    "CHECKPOINT_RESTORE",
+)  # fmt: skip
+"""Linux's, without CAP_, each at its number."""
+
+_UNITS = (("d", 86400), ("h", 3600), ("m", 60))
+
+
+def signal_name(number: int) -> str:
+    """`SIGTERM` for 15; `signal 36` for one that has no name of its own."""
+    try:
+        return Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def capability_name(number: int) -> str:
+    """`CAP_NET_ADMIN` for 12."""
+    return f"CAP_{CAPABILITIES[number]}"
+
+
+def duration(seconds: float) -> str:
+    """As the configuration writes it, at a glance: `350ms`, `5.9s`, `2m`, `1h30m`."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f}ms"
+    if seconds < 60:
+        return f"{seconds:.1f}".removesuffix(".0") + "s"
+    rest, parts = round(seconds), []
+    for unit, size in _UNITS:
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    if rest:
+        parts.append(f"{rest}s")
+    return "".join(parts[:2])

@@ -1,0 +1,20 @@
+"""What all tests have: a directory of their own for control sockets, so that they meet no site of the machine's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _sites_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The processes that tests start inherit it."""
+    before = os.environ.get("PROCMAN_RUNTIME_DIR")
+    os.environ["PROCMAN_RUNTIME_DIR"] = str(tmp_path_factory.mktemp("sites"))
+    yield
+    if before is None:
+        del os.environ["PROCMAN_RUNTIME_DIR"]
+    else:
+        os.environ["PROCMAN_RUNTIME_DIR"] = before

@@ -1,0 +1,142 @@
+"""The rooms of the house: who may import whom, and which libraries a room may know. Held over the syntax tree."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+PURE = {"__future__", "bisect", "collections", "enum", "errno", "heapq", "itertools", "math", "signal", "typing"}
+"""What a room that decides may know: values and names, no clock, no system call, no randomness."""
+
+LEAN = PURE | {
+    "_signal", "abc", "contextlib", "functools", "io", "json", "os", "re", "resource", "select", "stat", "struct",
+    "sys", "time",
+}  # fmt: skip
+"""What the core process may carry around."""
+
+ANY = LEAN | set(sys.stdlib_module_names)
+
+
+class Room(NamedTuple):
+    """What a module, or all modules of a package, may import besides their own package."""
+
+    ours: frozenset[str]
+    """Names without the leading `procman.`; a package stands for all that is in it."""
+    libraries: set[str]
+
+
+def room(*ours: str, libraries: set[str]) -> Room:
+    return Room(frozenset(ours), libraries)
+
+
+ROOMS: dict[str, Room] = {
+    "__init__": room("prefork.fork_processes", libraries=LEAN),
+    "__main__": room("cli.entry", libraries=LEAN),
+    "words": room(libraries=PURE),
+    "plan": room(libraries=PURE | {"json", "hashlib"}),
+    "policy": room("plan", "words", libraries=PURE),
+    "kernel": room("plan", "words", "policy.events", "policy.requests", libraries=LEAN),
+    "kernel.privileges": room("plan", "words", libraries=LEAN | {"ctypes"}),
+    "kernel.orphans": room(libraries=LEAN | {"ctypes"}),
+    "kernel.terminal": room(libraries=LEAN | {"fcntl", "termios"}),
+    "kernel.spawn": room("plan", "words", "policy.events", libraries=LEAN | {"_posixsubprocess"}),
+    "kernel.simulated": room("plan", "policy.events", libraries=PURE | {"random"}),
+    "kernel.script": room("plan", "policy.events", "policy.requests", libraries=PURE | {"random"}),
+    "control": room(
+        "kernel.loop",
+        "kernel.poller",
+        "log",
+        "plan",
+        "words",
+        "policy.events",
+        "policy.requests",
+        libraries=LEAN | {"_socket"},
+    ),
+    "control.place": room(libraries=LEAN | {"fcntl"}),
+    "control.site": room(
+        "kernel.loop", "plan", "policy.events", "policy.requests", libraries=LEAN | {"_socket", "grp"}
+    ),
+    "log": room("plan", "words", "policy.events", libraries=LEAN),
+    "config": room("plan", "words", libraries=ANY | {"pydantic", "pydantic_core", "tomli", "dotenv"}),
+    "prefork": room("config.cpus", "config.values", "kernel", "log", "plan", "policy", "words", libraries=ANY),
+    "cli": room(
+        "__version__", "config", "control", "log", "plan", "policy.events", "policy.requests", "words", libraries=ANY
+    ),
+    "cli.up": room("kernel.environment", "kernel.orphans", libraries=ANY),
+    "cli.core": room("__version__", "control", "kernel", "log", "policy", libraries=LEAN),
+    "cli.init": room("kernel", libraries=LEAN),
+}
+"""By name; the longest that fits a module counts."""
+
+MODULES = sorted((ROOT / "procman").rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    """`kernel.loop` for procman/kernel/loop.py, `log` for procman/log/__init__.py."""
+    parts = path.relative_to(ROOT / "procman").with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Every name that a module imports, wherever in it: `procman.plan.Plan`, `os`, `collections.abc.Sequence`."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=module, names=names, level=0):
+                yield from (f"{module}.{alias.name}" for alias in names)
+            case ast.ImportFrom():
+                pytest.fail(f"{path}: relative imports hide who imports whom")
+
+
+def within(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def forbidden(path: Path) -> list[str]:
+    """What a module imports although its room may not."""
+    name = name_of(path)
+    rule = ROOMS[max((key for key in ROOMS if within(name, key)), key=len)]
+    own = name.partition(".")[0]
+    found = []
+    for imported in imports_of(path):
+        library, _, rest = imported.partition(".")
+        if library == "procman":
+            allowed = not rest or within(rest, own) or any(within(rest, room) for room in rule.ours)
+        else:
+            allowed = library in rule.libraries
+        if not allowed:
+            found.append(imported)
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_imports_only_what_its_room_may(path: Path) -> None:
+    assert forbidden(path) == []
+
+
+def test_every_room_is_there() -> None:
+    names = [name_of(path) for path in MODULES]
+    assert [room for room in ROOMS if not any(within(name, room) for name in names)] == []
+
+
+def test_a_forbidden_import_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = tmp_path / "procman" / "policy" / "manager.py"
+    module.parent.mkdir(parents=True)
+    module.write_text("def now():\n    from time import monotonic\n    import procman.kernel.linux\n", encoding="utf-8")
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+    assert forbidden(module) == ["time.monotonic", "procman.kernel.linux"]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_says_what_it_is_and_stays_small(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    assert ast.get_docstring(ast.parse(source))
+    assert len(source.splitlines()) <= 275
