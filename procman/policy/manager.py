@@ -1,0 +1,267 @@
+"""The site: one function from events to actions. It orders groups, applies plans, ends the site.
+
+`handle` is the only way in. It never touches a process, a clock or the log; it hands values to those who do.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from procman.plan import Plan, diff, moves
+from procman.policy.deadlines import Deadlines
+from procman.policy.drain import Draining
+from procman.policy.ending import Phase, Shutdown, Stock, end_with
+from procman.policy.events import (
+    ConfigureLog,
+    Event,
+    Execed,
+    Exited,
+    Forked,
+    GuardEnded,
+    Left,
+    Load,
+    Loaded,
+    LoadFailed,
+    Notice,
+    Outcome,
+    Print,
+    ReopenLog,
+    RunLoader,
+    ShutDown,
+    StartFailed,
+    TimePassed,
+    TreeEnded,
+)
+from procman.policy.guard import Guarding
+from procman.policy.operator import Operator
+from procman.policy.order import Goal, Order
+from procman.policy.requests import Asked, Departed
+from procman.policy.step import Step
+from procman.policy.supervisor import Supervisor
+from procman.policy.worker import Generations, Slot
+
+EXIT_INVALID_CONFIGURATION = 78
+"""EX_CONFIG of sysexits.h."""
+
+
+class Manager:
+    """Decides for a whole site."""
+
+    def __init__(self, stop_timeout: float | None = None) -> None:
+        """`stop_timeout` (seconds) bounds the shutdown where the plan does not; None is no bound."""
+        self.phase = Phase.LOADING
+        self.exit_code: int | None = None
+        """Set once everything is over: the loop returns it."""
+        self.last_word: Notice | None = None
+        """Why, as the log's last line says it."""
+        self.plan: Plan | None = None
+        self.digest = ""
+        self.groups: dict[str, Supervisor] = {}
+        self.orphans = 0
+        """Children reaped that no worker was the leader of."""
+        self._slots: dict[int, Slot] = {}
+        """By the pid of the leader, until nothing of its tree is left."""
+        self._generations: Generations = {}
+        self._order = Order(self.groups)
+        self._stock = Stock()
+        self._shutdown = Shutdown()
+        self._draining = Draining()
+        self._guarding = Guarding()
+        self._operator = Operator()
+        self._deadlines = Deadlines()
+        self._loads = 0
+        """Loads wanted: 0; 1, and the loader is at it; 2, one more when it is done."""
+        self._stop_timeout = stop_timeout
+
+    def deadline(self) -> float | None:
+        """The instant at which the manager wants to hear `TimePassed`; None if only events matter."""
+        mine = (self._shutdown.kill_at, self._draining.deadline, self._guarding.deadline)
+        return min([time for time in (self._deadlines.least(), *mine) if time is not None], default=None)
+
+    def handle(self, event: Event, now: float) -> Outcome:
+        """Record what happened or is wanted, move everything towards what is wanted, say what to do."""
+        step = Step(now)
+        match event:
+            case Exited() | TreeEnded():
+                self._ended(event, step)
+            case Forked() | Execed() | StartFailed():
+                self._started(event, step)
+            case Left():
+                self._drained(self._draining.hear(event, step), step)
+            case GuardEnded():
+                self._guarding.ended(event, step)
+            case TimePassed():
+                self._time_passed(step)
+            case Load():
+                self._load(step)
+            case Loaded() | LoadFailed():
+                self._loaded(event, step)
+            case ShutDown():
+                self._asked_to_stop(event, step)
+            case Asked() | Departed():
+                self._asked_to_stop(self._operator.hear(event, self, step), step)
+            case ReopenLog():
+                step.actions.append(event)
+            case _:
+                assert_never(event)
+        self._follow(step)
+        self._operator.tell(event, self, step)
+        for deadline, worker in step.deadlines:
+            self._deadlines.push(deadline, worker)
+        return step.outcome()
+
+    # --- facts about workers -----------------------------------------------------------------------------
+
+    def _started(self, fact: Forked | Execed | StartFailed, step: Step) -> None:
+        group = self.groups[fact.worker.group]
+        slot = group.slots[fact.worker.task]
+        assert slot.worker.id == fact.worker, f"{fact} comes too late"
+        match fact:
+            case Forked():
+                self._slots[fact.pid] = slot
+                group.forked(slot, fact.pid, step)
+            case Execed():
+                group.execed(slot, step)
+            case StartFailed():
+                group.start_failed(slot, fact, step)
+
+    def _ended(self, fact: Exited | TreeEnded, step: Step) -> None:
+        slot = self._slots.get(fact.pid)
+        if slot is None:
+            self.orphans += 1
+            return
+        group = self.groups[slot.worker.id.group]
+        if isinstance(fact, TreeEnded):
+            del self._slots[fact.pid]
+            group.tree_ended(slot, step)
+        else:
+            if not fact.leftover:
+                del self._slots[fact.pid]
+            group.exited(slot, fact, step)
+
+    def _time_passed(self, step: Step) -> None:
+        if self._shutdown.overdue(step.now):
+            self._kill_all("the site's stop timeout is over", step)
+        for worker in self._deadlines.pop_due(step.now):
+            self.groups[worker.id.group].due(worker, step)
+        self._guarding.due(step)
+        self._drained(self._draining.due(step), step)
+
+    # --- configuration -----------------------------------------------------------------------------------
+
+    def _load(self, step: Step) -> None:
+        if self.phase in (Phase.LOADING, Phase.RUNNING):
+            if self._loads == 0:
+                step.actions.append(RunLoader())
+            self._loads = min(self._loads + 1, 2)
+
+    def _loaded(self, result: Loaded | LoadFailed, step: Step) -> None:
+        self._loads -= 1
+        if self.phase not in (Phase.LOADING, Phase.RUNNING):
+            return
+        if self._loads:
+            step.actions.append(RunLoader())
+        if isinstance(result, Loaded):
+            self._apply(result.plan, result.digest, step)
+        elif self.phase is Phase.RUNNING:
+            step.notice("config.rejected", "error", result.reason, digest=self.digest, diagnostics=result.diagnostics)
+        elif not self._loads:
+            step.notice("config.rejected", "error", result.reason)
+            step.actions.append(Print(result.diagnostics))
+            self._drain(EXIT_INVALID_CONFIGURATION, result.reason, step)
+
+    def _apply(self, plan: Plan, digest: str, step: Step) -> None:
+        old, self.plan, self.digest = self.plan, plan, digest
+        if old is None or (old.name, old.log) != (plan.name, plan.log):
+            step.actions.append(ConfigureLog(plan.name, plan.log))
+        self._guarding.follow(plan, step)
+        if old is None:
+            workers = sum(group.workers for group in plan.groups)
+            step.notice(
+                "site.started", "info", "", digest=digest, files=plan.sources, groups=len(plan.groups), workers=workers
+            )
+            self.phase = Phase.RUNNING
+        else:
+            effects = moves(old, plan)
+            reason = "" if any(effects.values()) else "no group changed" if diff(old, plan) else "nothing changed"
+            step.notice("config.applied", "info", reason, digest=digest, **effects)
+        self._order.follow(plan)
+        for name, supervisor in self.groups.items():
+            if not self._order.knows(name):
+                supervisor.hand.forget()
+                supervisor.apply(supervisor.plan._replace(workers=0), step)
+        for group in plan.groups:
+            self.groups.setdefault(group.name, Supervisor(group, self._generations)).apply(group, step)
+        for group in plan.groups:
+            self._order.release(self.groups[group.name], step)
+
+    # --- the end -----------------------------------------------------------------------------------------
+
+    def _asked_to_stop(self, wish: ShutDown | None, step: Step) -> None:
+        if wish is None:
+            return
+        goal = self._shutdown.ask(wish, step.now)
+        if self.phase is Phase.LOADING:
+            self._drain(0, wish.reason, step)
+        elif self.phase is Phase.RUNNING:
+            self._shut_down(0, wish.reason, step, goal)
+        elif goal is Goal.KILL:
+            self._kill_all(f"{wish.reason}: no grace", step)
+
+    def _shut_down(self, code: int, reason: str, step: Step, goal: Goal = Goal.DOWN) -> None:
+        assert self.plan is not None, "a site stops only after it has started"
+        self.phase = Phase.STOPPING
+        timeout = self.plan.stop_timeout if self.plan.stop_timeout is not None else self._stop_timeout
+        self._shutdown.begin(code, reason, timeout, step.now)
+        step.notice("site.stopping", "error" if code else "info", reason, digest=self.digest, exit_code=code)
+        for name, group in self.groups.items():
+            group.pursue(goal if goal is Goal.KILL else self._order.goal_at_stop(name), reason, step)
+
+    def _kill_all(self, reason: str, step: Step) -> None:
+        if self.phase is Phase.DRAINING:
+            self._draining.kill(step)
+            return
+        for group in self.groups.values():
+            group.pursue(Goal.KILL, reason, step)
+
+    def _drain(self, code: int, reason: str, step: Step) -> None:
+        """No worker is left, and none will come: end whatever else is left, and then the site."""
+        self.phase = Phase.DRAINING
+        self._guarding.stop()
+        self._draining.begin(code, reason, step, at_once=self._shutdown.at_once)
+
+    def _drained(self, over: bool, step: Step) -> None:
+        if over:
+            self.phase, self.exit_code = Phase.ENDED, self._draining.code
+            self.last_word = self._draining.last_word(self.orphans, step)
+
+    # --- from group to group -----------------------------------------------------------------------------
+
+    def _follow(self, step: Step) -> None:
+        """Carry what changed in one group to those that depend on it, and to the site."""
+        while step.moved:
+            name, _ = step.moved.popitem()
+            group, planned = self.groups[name], self._order.knows(name)
+            self._stock.take(group, planned)
+            if not planned and not group.slots:
+                del self.groups[name]
+            if self.phase is Phase.RUNNING and (ending := end_with(group, self.plan, self._stock)):
+                self._shut_down(*ending, step)
+            if self.phase is Phase.RUNNING:
+                for dependent in self._order.dependents(name):
+                    self._order.release(self.groups[dependent], step)
+            elif self.phase is Phase.STOPPING and not group.live:
+                self._lower_dependencies(group, step)
+        if self._stock.busy:
+            return
+        if self.phase is Phase.STOPPING:
+            self._drain(self._shutdown.code, self._shutdown.reason, step)
+        elif self.phase is Phase.RUNNING and not self._loads:
+            self._drain(*self._stock.outcome, step)
+
+    def _lower_dependencies(self, group: Supervisor, step: Step) -> None:
+        """The site is stopping and this group is down: perhaps it was the last that others stayed up for."""
+        for name, _ in group.plan.after:
+            dependency = self.groups.get(name)
+            if dependency and dependency.goal is Goal.FADE:
+                dependency.pursue(self._order.goal_at_stop(name), "the site is stopping", step)

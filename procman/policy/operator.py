@@ -1,0 +1,216 @@
+"""The operator's requests: who is meant, what cannot be done, and when what was wanted has come true.
+
+It answers with values, as all of the policy does; what it does to a group is in `hand.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, assert_never
+
+from procman import words
+from procman.plan import Plan
+from procman.policy import hand
+from procman.policy.ending import Phase
+from procman.policy.events import Event, ShutDown, Transition
+from procman.policy.requests import (
+    Accepted,
+    Answer,
+    Asked,
+    Departed,
+    Done,
+    Down,
+    Operate,
+    Refused,
+    Reply,
+    Request,
+    Scale,
+    Selector,
+    SendSignal,
+    ShowStatus,
+)
+from procman.policy.snapshot import snapshot
+from procman.policy.step import Step
+from procman.policy.supervisor import Supervisor
+from procman.policy.waits import Wait
+
+MOST_WORKERS = 100_000
+"""Of a group; more is a slip of the finger."""
+
+Meant = dict[str, tuple[frozenset[int], bool]]
+"""By group: which tasks, and whether it was the group as a whole that was named."""
+
+
+class Site(Protocol):
+    """What the operator may see of the manager."""
+
+    phase: Phase
+    plan: Plan | None
+    digest: str
+    groups: dict[str, Supervisor]
+
+
+class RefusedError(Exception):
+    """What is asked for cannot be done; the argument is the answer."""
+
+    def __init__(self, reason: str, hint: str = "") -> None:
+        super().__init__(reason)
+        self.refused = Refused(reason, hint)
+
+
+class Operator:
+    """The clients that ask, and those that still wait."""
+
+    __slots__ = ("_waits",)
+
+    def __init__(self) -> None:
+        self._waits: list[Wait] = []
+
+    def hear(self, event: Asked | Departed, site: Site, step: Step) -> ShutDown | None:
+        """Do what is asked and answer; the end of the site, if that is asked for, is the manager's to begin."""
+        if isinstance(event, Departed):
+            self._waits = [wait for wait in self._waits if wait.client != event.client]
+            return None
+        client, request, _ = event
+        wait = Wait(client)
+        try:
+            reply = self._do(request, site, wait, step)
+        except RefusedError as error:
+            reply = error.refused
+        step.actions.append(Answer(client, reply))
+        if not isinstance(reply, Accepted):
+            return None
+        if event.wait:
+            self._waits.append(wait)
+        else:
+            step.actions.append(Answer(client, Done()))
+        ends = isinstance(request, Down) and (request.now or site.phase in (Phase.LOADING, Phase.RUNNING))
+        return ShutDown("procman down", now=request.now) if isinstance(request, Down) and ends else None
+
+    def tell(self, event: Event, site: Site, step: Step) -> None:
+        """Answer those whose wish has come true, or cannot any more."""
+        if not self._waits:
+            return
+        touched = {record.worker[:2] for record in step.records if isinstance(record, Transition)}
+        quiet = all(isinstance(record, Transition) for record in step.records) and not isinstance(event, Asked)
+        for wait in self._waits:
+            wait.look(site.phase, site.groups, touched if quiet else None)
+            if wait.is_over:
+                step.actions.append(Answer(wait.client, Done(tuple(wait.failures))))
+        self._waits = [wait for wait in self._waits if not wait.is_over]
+
+    def _do(self, request: Request, site: Site, wait: Wait, step: Step) -> Reply:
+        """The answer; what is to be waited for is noted in `wait`. Raises RefusedError, and then nothing is done."""
+        match request:
+            case ShowStatus():
+                return snapshot(site, step.now)
+            case Down():
+                wait.for_end = True
+                return Accepted(())
+        groups = _groups(site)
+        match request:
+            case Operate(verb, targets):
+                return _operate(groups, verb, _meant(groups, targets, verb), wait, step)
+            case Scale(name, workers):
+                return _scale(site, groups, name, workers, wait, step)
+            case SendSignal():
+                return _send(groups, request, step)
+            case _:
+                assert_never(request)
+
+
+def _operate(groups: Mapping[str, Supervisor], verb: str, meant: Meant, wait: Wait, step: Step) -> Accepted:
+    for name, (tasks, whole) in meant.items():
+        group = groups[name]
+        match verb:
+            case "start":
+                hand.start(group, tasks, step, whole=whole)
+            case "restart":
+                hand.restart(group, tasks, step, whole=whole)
+            case _:
+                hand.stop(group, tasks, step)
+        (wait.for_down if verb == "stop" else wait.for_up)(group, tasks)
+    return Accepted(_names(meant), "; ".join(filter(None, (_waiting(groups[name]) for name in meant))))
+
+
+def _scale(site: Site, groups: Mapping[str, Supervisor], name: str, workers: int, wait: Wait, step: Step) -> Accepted:
+    group = _group(groups, name)
+    if not 0 <= workers <= MOST_WORKERS:
+        raise RefusedError(f"{name} cannot have {workers} workers", f"a number from 0 to {MOST_WORKERS}")
+    if site.plan is not None and site.plan.exit_code_from == name and workers > 1:
+        raise RefusedError(f"{name} cannot have {workers} workers", "the site's exit code comes from it: it has one")
+    before = group.plan.workers
+    hand.scale(group, workers, step)
+    note = f"{name}: {_count(workers)} (file: {group.hand.file_workers})"
+    if workers != before:
+        step.notice("group.scaled", "info", note, group=name, workers=workers, file_workers=group.hand.file_workers)
+    wait.for_up(group, frozenset(range(before, workers)))
+    wait.for_down(group, frozenset(range(workers, before)))
+    moved = range(min(before, workers), max(before, workers))
+    return Accepted(tuple(f"{name}:{task}" for task in moved), note if workers != group.hand.file_workers else "")
+
+
+def _send(groups: Mapping[str, Supervisor], request: SendSignal, step: Step) -> Accepted:
+    meant = _meant(groups, request.targets, "signal")
+    for target in request.targets:
+        group, (tasks, _) = groups[target.group], meant[target.group]
+        chosen = tasks if target.task is None else {target.task}
+        if not any(hand.has_leader(slot.worker) for slot in group.slots if slot.worker.id.task in chosen):
+            raise RefusedError(f"{target} is not running", "see `procman status`")
+    told = [
+        worker
+        for name, (tasks, _) in meant.items()
+        for worker in hand.send(groups[name], tasks, request.signal, request.scope, step)
+    ]
+    names = tuple(str(worker.id) for worker in told)
+    signal = words.signal_name(request.signal)
+    for name in meant:
+        whom = [str(worker.id) for worker in told if worker.id.group == name]
+        step.notice("group.signalled", "info", f"{signal} to {', '.join(whom)}", group=name, signal=signal)
+    return Accepted(names)
+
+
+def _groups(site: Site) -> dict[str, Supervisor]:
+    """The groups that an operator may move: those of the plan, while the site runs."""
+    if site.plan is None or site.phase is not Phase.RUNNING:
+        raise RefusedError("the site is starting" if site.phase is Phase.LOADING else "the site is stopping")
+    return {group.name: site.groups[group.name] for group in site.plan.groups}
+
+
+def _group(groups: Mapping[str, Supervisor], name: str) -> Supervisor:
+    if name not in groups:
+        some = [*groups][:10] + ["…"] * (len(groups) > 10)
+        raise RefusedError(f"there is no group `{name}`", f"the groups are {', '.join(some)}")
+    return groups[name]
+
+
+def _meant(groups: Mapping[str, Supervisor], targets: tuple[Selector, ...], verb: str) -> Meant:
+    """Whom the selectors name. Raises RefusedError where one names nobody, or a task that cannot be moved alone."""
+    meant: Meant = {}
+    for target in targets:
+        group = _group(groups, target.group)
+        workers = group.plan.workers
+        tasks, whole = meant.get(target.group, (frozenset[int](), False))
+        if target.task is None:
+            meant[target.group] = frozenset(range(workers)), True
+            continue
+        if not 0 <= target.task < workers:
+            last = f"its workers are 0 to {workers - 1}" if workers > 1 else f"it has {_count(workers)}"
+            raise RefusedError(f"there is no worker {target}", last)
+        if verb in ("start", "restart") and (group.gave_up or group.regroup):
+            why = "has given up" if group.gave_up else "is restarting as a whole"
+            raise RefusedError(f"{target.group} {why}", f"{verb} all of it: procman {verb} {target.group}")
+        meant[target.group] = tasks | {target.task}, whole
+    return meant
+
+
+def _names(meant: Meant) -> tuple[str, ...]:
+    return tuple(f"{name}:{task}" for name, (tasks, _) in meant.items() for task in sorted(tasks))
+
+
+def _count(workers: int) -> str:
+    return f"{workers} worker{'' if workers == 1 else 's'}"
+
+
+def _waiting(group: Supervisor) -> str:
+    return f"{group.plan.name} waits for {', '.join(group.waits_for)}" if group.waits_for else ""

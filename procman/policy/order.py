@@ -1,0 +1,100 @@
+"""Order between groups: what may start after what, what stops before what, and what can never come.
+
+`after` orders first starts and the site's shutdown; it never stops or restarts anything by itself.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from procman.plan import Condition, Plan
+from procman.policy.events import State
+
+if TYPE_CHECKING:
+    from procman.policy.step import Step
+    from procman.policy.supervisor import Supervisor
+
+
+class Goal(StrEnum):
+    """What the manager wants of a group."""
+
+    WAIT = "wait"
+    """Its dependencies do not hold yet: nothing starts."""
+    RUN = "run"
+    FADE = "fade"
+    """The site is ending and dependents are still up: what runs stays, nothing starts."""
+    DOWN = "down"
+    KILL = "kill"
+    """Down without grace."""
+
+
+HOLDS: dict[Condition, frozenset[State]] = {
+    "started": frozenset({State.RUNNING, State.EXITED}),
+    "ready": frozenset({State.RUNNING, State.EXITED}),
+    "completed": frozenset({State.EXITED}),
+    "ended": frozenset({State.EXITED, State.FAILED}),
+}
+"""A condition holds once every worker of the group is in one of these states."""
+
+
+def holds(group: Supervisor, condition: Condition) -> bool:
+    """Whether what a dependent waits for is true now."""
+    if condition == "ended" and group.gave_up:
+        return not group.can_act
+    return all(slot.worker.state in HOLDS[condition] for slot in islice(group.slots, group.plan.workers))
+
+
+class Order:
+    """Who depends on whom in the present plan."""
+
+    __slots__ = ("_dependents", "_groups")
+
+    def __init__(self, groups: dict[str, Supervisor]) -> None:
+        self._groups = groups
+        self._dependents: dict[str, list[str]] = {}
+
+    def follow(self, plan: Plan) -> None:
+        """Take the order from a new plan, which names only groups that it has."""
+        self._dependents = {group.name: [] for group in plan.groups}
+        for group in plan.groups:
+            for dependency, _ in group.after:
+                self._dependents[dependency].append(group.name)
+
+    def knows(self, name: str) -> bool:
+        """Whether the plan has this group; one that it has no longer is only waited for until it is down."""
+        return name in self._dependents
+
+    def dependents(self, name: str) -> list[str]:
+        return self._dependents.get(name, [])
+
+    def goal_at_stop(self, name: str) -> Goal:
+        """While the site stops, a group goes down only after all that depend on it."""
+        live = any(self._groups[dependent].live for dependent in self.dependents(name))
+        return Goal.FADE if live else Goal.DOWN
+
+    def release(self, group: Supervisor, step: Step) -> None:
+        """Start a group whose dependencies hold, or say that they cannot come true any more."""
+        if group.goal is not Goal.WAIT:
+            return
+        self.latch(group)
+        if group.waits_for:
+            group.block(self.hopeless(group), step)
+        else:
+            group.pursue(Goal.RUN, "its dependencies hold", step)
+
+    def latch(self, group: Supervisor) -> None:
+        """Strike out what the group waits for and has now come true: once satisfied, it stays so."""
+        for dependency, condition in list(group.waits_for.items()):
+            if holds(self._groups[dependency], condition):
+                del group.waits_for[dependency]
+
+    def hopeless(self, group: Supervisor) -> str | None:
+        """Why the group's turn can never come, as `migrate failed`; None if it still may."""
+        for name in group.waits_for:
+            dependency = self._groups[name]
+            if not dependency.can_act:
+                how = "is blocked" if dependency.blocked else "failed" if dependency.failure else "has ended"
+                return f"{name} {how}"
+        return None

@@ -1,0 +1,158 @@
+"""The vocabulary between an operator and the site: what a client may ask for, and what it is answered.
+
+Plain values, as all of the vocabulary. How they look on the wire is the business of `control.protocol`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from procman.plan import Scope
+
+# --- what is asked -------------------------------------------------------------------------------------
+
+
+class Selector(NamedTuple):
+    """Which workers an operator means."""
+
+    group: str
+    task: int | None = None
+    """None: all of the group's."""
+
+    def __str__(self) -> str:
+        return self.group if self.task is None else f"{self.group}:{self.task}"
+
+
+Verb = Literal["start", "stop", "restart"]
+
+
+class Operate(NamedTuple):
+    """Start, stop or restart workers by hand; all that are named or, if one cannot be meant, none."""
+
+    verb: Verb
+    targets: tuple[Selector, ...]
+
+
+class Scale(NamedTuple):
+    """Run so many workers of a group, whatever the configuration says."""
+
+    group: str
+    workers: int
+
+
+class SendSignal(NamedTuple):
+    """Send a signal to workers that run. It has no effect on the restart policy."""
+
+    signal: int
+    targets: tuple[Selector, ...]
+    scope: Scope = "leader"
+
+
+class ShowStatus(NamedTuple):
+    """Say how everything is; changes nothing."""
+
+
+class Down(NamedTuple):
+    """End the site in order; `now` skips the grace."""
+
+    now: bool = False
+
+
+Request = Operate | Scale | SendSignal | ShowStatus | Down
+
+
+class Asked(NamedTuple):
+    """A client wants something. It is answered at once, and by `Done` at the end."""
+
+    client: int
+    """A number that no other client ever has."""
+    request: Request
+    wait: bool = True
+    """Whether `Done` comes when what is wanted has come true, or cannot any more; else it comes at once."""
+
+
+class Departed(NamedTuple):
+    """A client has gone away, and waits for nothing any more."""
+
+    client: int
+
+
+# --- what is answered ----------------------------------------------------------------------------------
+
+
+class Refused(NamedTuple):
+    """It cannot be done, and nothing was."""
+
+    reason: str
+    hint: str = ""
+
+
+class Accepted(NamedTuple):
+    """It is under way; `Done` follows."""
+
+    workers: tuple[str, ...]
+    """Whom it concerns: `api:0`."""
+    note: str = ""
+    """What the operator should know: `api: 5 workers (file: 2)`."""
+
+
+class Done(NamedTuple):
+    """It is over."""
+
+    failures: tuple[str, ...] = ()
+    """What did not come true, and why; empty if all did (or nobody waited)."""
+
+
+class WorkerStatus(NamedTuple):
+    """One slot. Times are seconds."""
+
+    group: str
+    task: int
+    generation: int
+    state: str
+    pid: int | None
+    uptime_s: float | None
+    """Of the run that is going on."""
+    delay_s: float | None
+    """Until its next start, or until it is killed; None if neither is due."""
+    held: bool
+    """Whether an operator stopped it."""
+    last_exit: str | None
+    """How its last run ended: `exit status 3`, `killed by SIGSEGV`."""
+    last_exit_s: float | None
+    """How long ago that was."""
+
+
+class GroupStatus(NamedTuple):
+    """One group."""
+
+    name: str
+    workers: int
+    file_workers: int
+    """How many the configuration says; another number than `workers` after a scale by hand."""
+    restarts: int
+    """Automatic restarts that count on the budget now."""
+    budget_left: int
+    note: str
+    """Why it does not run: `waits for migrate`, `has given up: …`; empty if it does."""
+
+
+class SiteStatus(NamedTuple):
+    """The whole site at one instant."""
+
+    site: str
+    phase: str
+    digest: str
+    files: tuple[str, ...]
+    groups: tuple[GroupStatus, ...]
+    workers: tuple[WorkerStatus, ...]
+
+
+Reply = Refused | Accepted | Done | SiteStatus
+
+
+class Answer(NamedTuple):
+    """Tell a client; an action."""
+
+    client: int
+    reply: Reply

@@ -1,0 +1,62 @@
+"""The whole site at one instant, as a plain value: what `procman status` shows. Changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from procman.policy.events import State
+from procman.policy.requests import GroupStatus, SiteStatus, WorkerStatus
+from procman.policy.worker import LIVE, Worker
+
+if TYPE_CHECKING:
+    from procman.policy.operator import Site
+    from procman.policy.supervisor import Supervisor
+
+
+def snapshot(site: Site, now: float) -> SiteStatus:
+    """How everything is. A group that the configuration no longer names is there until it is down."""
+    plan = site.plan
+    return SiteStatus(
+        site=plan.name if plan else "",
+        phase=site.phase.value,
+        digest=site.digest,
+        files=plan.sources if plan else (),
+        groups=tuple(_group(group, now) for group in site.groups.values()),
+        workers=tuple(
+            _worker(slot.worker, slot.worker.id.task in group.hand.held, now)
+            for group in site.groups.values()
+            for slot in group.slots
+        ),
+    )
+
+
+def _group(group: Supervisor, now: float) -> GroupStatus:
+    policy = group.plan.restart
+    group.budget.forget(policy, now)
+    note, awaited = "", ", ".join(group.waits_for)
+    if group.blocked:
+        note = f"blocked: {group.blocked}"
+    elif group.gave_up and group.failure:
+        note = f"has given up: {group.failure.text}"
+    elif awaited:
+        note = f"waits for {awaited}"
+    used = group.budget.used
+    return GroupStatus(
+        group.plan.name, group.plan.workers, group.hand.file_workers, used, max(0, policy.max_restarts - used), note
+    )
+
+
+def _worker(worker: Worker, held: bool, now: float) -> WorkerStatus:
+    last = worker.last
+    return WorkerStatus(
+        group=worker.id.group,
+        task=worker.id.task,
+        generation=worker.id.generation,
+        state=worker.state.value,
+        pid=worker.pid,
+        uptime_s=now - worker.started_at if worker.state in LIVE else None,
+        delay_s=max(0.0, worker.deadline - now) if worker.deadline is not None else None,
+        held=held and worker.state is State.STOPPED,
+        last_exit=last.how if last else None,
+        last_exit_s=now - last.at if last else None,
+    )

@@ -1,0 +1,32 @@
+"""What one `handle` has decided so far, collected on the way down and back. Holds no state between events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from procman.policy.events import Action, Level, Notice, Outcome, Record
+
+if TYPE_CHECKING:
+    from procman.policy.worker import Worker
+
+
+class Step:
+    """The instant, and what came of it."""
+
+    __slots__ = ("actions", "deadlines", "moved", "now", "records")
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+        self.actions: list[Action] = []
+        self.records: list[Record] = []
+        self.deadlines: list[tuple[float, Worker]] = []
+        """Those that were set, for the manager's heap."""
+        self.moved: dict[str, None] = {}
+        """Groups in which something changed, in order (a dict, since a set has none)."""
+
+    def notice(self, event: str, level: Level, reason: str, **fields: object) -> None:
+        """Add a line that is not a worker's transition."""
+        self.records.append(Notice(event, level, reason, fields))
+
+    def outcome(self) -> Outcome:
+        return Outcome(self.actions, self.records)

@@ -1,0 +1,267 @@
+"""One group: its slots, its budget, its strategy. It moves every worker towards the group's goal.
+
+It never looks at other groups: order between groups, shutdown and the site's end are the manager's.
+"""
+
+from __future__ import annotations
+
+from signal import SIGTERM
+
+from procman import words
+from procman.plan import GroupPlan
+from procman.policy.events import Exit, Exited, StartFailed, State
+from procman.policy.hand import Hand, keeps_up
+from procman.policy.order import Goal
+from procman.policy.regroup import Regroup
+from procman.policy.restart import Budget, Ending, Failure, Fate, Ladder, describe, farewell, judge
+from procman.policy.step import Step
+from procman.policy.worker import LIVE, Generations, Last, Slot, Worker
+
+
+class Supervisor:
+    """The workers of one group."""
+
+    __slots__ = (
+        "blocked", "budget", "failure", "generations", "goal", "hand", "plan", "regroup", "slots", "tally", "waits_for",
+    )  # fmt: skip
+
+    def __init__(self, plan: GroupPlan, generations: Generations) -> None:
+        self.plan = plan
+        self.hand = Hand(plan)
+        self.goal = Goal.WAIT
+        self.waits_for = dict(plan.after)
+        """What must still come true before the first start; once satisfied it stays so."""
+        self.blocked: str | None = None
+        """Why what it waits for can never come; None if it may, or need not."""
+        self.slots: list[Slot] = []
+        self.generations = generations
+        self.tally = dict.fromkeys(State, 0)
+        """How many workers are in each state."""
+        self.budget = Budget()
+        self.regroup: Regroup | None = None
+        self.failure: Failure | None = None
+        """The first failure for good since the plan last changed."""
+
+    # --- what the manager asks ---------------------------------------------------------------------------
+
+    @property
+    def live(self) -> bool:
+        """Whether a worker has a process, or is about to."""
+        return any(map(self.tally.__getitem__, LIVE))
+
+    @property
+    def can_act(self) -> bool:
+        """Whether anything of it runs, or may still start by itself."""
+        waits = self.tally[State.BACKOFF] > 0 or (self.goal is Goal.WAIT and not self.blocked)
+        return self.live or waits or keeps_up(self)
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether the whole group stays down because one of its workers failed for good."""
+        return self.failure is not None and self.plan.restart.on_exhausted == "stop"
+
+    # --- wishes ------------------------------------------------------------------------------------------
+
+    def apply(self, plan: GroupPlan, step: Step) -> None:
+        """Follow a new plan: only what changed moves, and anything but a new count gives a fresh budget."""
+        old, self.plan = self.plan, (plan := self.hand.follow(plan))
+        changed = plan != old._replace(workers=plan.workers, auto=plan.auto)
+        if changed:
+            self.budget, self.regroup, self.failure = Budget(), None, None
+        if self.goal is Goal.WAIT:
+            self.waits_for = dict(plan.after)
+        for slot in self.slots:
+            self._follow_plan(slot, changed, step)
+        self.fill()
+        self.pursue(self.goal, "the configuration changed", step)
+
+    def fill(self) -> None:
+        """Have a slot for every worker that is planned."""
+        for task in range(len(self.slots), self.plan.workers):
+            self.slots.append(Slot(Worker(self.plan, task, self.tally, self.generations), Ladder()))
+
+    def _follow_plan(self, slot: Slot, changed: bool, step: Step) -> None:
+        """Let a slot that rests, or waits, begin anew where the change gives it a reason to."""
+        worker = slot.worker
+        stale = worker.launch != self.plan.launch
+        if not stale and worker.state is not State.STOPPING:
+            worker.stop = self.plan.stop
+        if not changed:
+            return
+        slot.ladder.reset()
+        if worker.fate and (worker.fate.to is not State.EXITED or stale):
+            worker.fate = Fate(State.STOPPED, "")  # a verdict under the old plan is void
+        rests = worker.state in (State.BACKOFF, State.FAILED) or (worker.state is State.EXITED and stale)
+        if rests and self.wants(worker):
+            worker.start(self.plan, "the configuration changed", step)
+
+    def block(self, reason: str | None, step: Step) -> None:
+        """Note that what it waits for can never come, or that it may again."""
+        if reason and not self.blocked:
+            step.notice("group.blocked", "error", f"blocked: {reason}", group=self.plan.name)
+        if reason != self.blocked:
+            self.blocked = reason
+            step.moved[self.plan.name] = None
+
+    def pursue(self, goal: Goal, reason: str, step: Step) -> None:
+        """Move every worker towards the goal, for a reason that the log will give."""
+        self.goal = goal
+        if goal is not Goal.RUN:
+            self.regroup = None
+        for slot in self.slots:
+            self._advance(slot.worker, reason, step)
+        self._tidy(step)
+        step.moved[self.plan.name] = None
+
+    # --- facts -------------------------------------------------------------------------------------------
+
+    def forked(self, slot: Slot, pid: int, step: Step) -> None:
+        """The worker has a process now; if it is no longer wanted, this is the moment to say so."""
+        slot.worker.pid = pid
+        self._advance(slot.worker, "no longer wanted", step)
+
+    def execed(self, slot: Slot, step: Step) -> None:
+        """The worker's program has begun, which is what readiness means by default."""
+        if slot.worker.state is State.STARTING:
+            slot.worker.advance(State.RUNNING, "started", step)
+
+    def start_failed(self, slot: Slot, error: StartFailed, step: Step) -> None:
+        """The start failed: judged at once where there was no process, else when that is reaped."""
+        slot.worker.error = error
+        if slot.worker.pid is None:
+            self._conclude(slot, Ending(None, error, error.draw), False, step)
+
+    def exited(self, slot: Slot, fact: Exited, step: Step) -> None:
+        """The leader was reaped. The verdict is taken now; it comes true when nothing of the tree is left."""
+        worker = slot.worker
+        if worker.error is None:
+            worker.result = fact.exit_code if fact.signal is None else 128 + fact.signal
+            worker.exit = Exit(fact.exit_code, fact.signal, step.now - worker.started_at, fact.usage)
+        self._conclude(slot, Ending(worker.exit, worker.error, fact.draw), fact.leftover, step)
+
+    def tree_ended(self, slot: Slot, step: Step) -> None:
+        """Nothing is left of the worker whose leader has ended before."""
+        left = slot.worker.exit  # None: its own transition has told it
+        self._settle(slot, describe(Ending(left, None, 0.0)) if left else "nothing of it is left", step)
+
+    def due(self, worker: Worker, step: Step) -> None:
+        """The worker's deadline has come."""
+        if worker.state is State.STOPPING:
+            worker.kill(f"still there after {words.duration(worker.stop.grace)} of grace", step)
+        elif self.regroup:
+            self._start_all(step)
+        else:
+            assert worker.state is State.BACKOFF, f"{worker.id}: a deadline in {worker.state}"
+            worker.start(self.plan, "restart", step)
+
+    # --- towards the goal --------------------------------------------------------------------------------
+
+    def wants(self, worker: Worker) -> bool:
+        """Whether it is to run, or to start as soon as it may."""
+        task = worker.id.task
+        return self.goal is Goal.RUN and task < self.plan.workers and task not in self.hand.held and not self.gave_up
+
+    def _why_stop(self, worker: Worker, reason: str) -> str | None:
+        """Why a worker that runs is to stop; None if it may stay."""
+        if self.goal in (Goal.DOWN, Goal.KILL):
+            return reason
+        if worker.id.task >= self.plan.workers:
+            return "scaled down"
+        if worker.id.task in self.hand.held:
+            return "stopped by hand"
+        if self.gave_up:
+            return "its group has given up"
+        if worker.launch != self.plan.launch:
+            return "the configuration changed"
+        return self.regroup.cause if self.regroup else None
+
+    def _advance(self, worker: Worker, reason: str, step: Step) -> None:
+        """Move one worker towards the goal; asking twice changes nothing."""
+        match worker.state:
+            case State.STOPPED if self.wants(worker) and not self.regroup:
+                worker.start(self.plan, reason if worker.id.generation else "first start", step)
+            case State.BACKOFF if not self.wants(worker):
+                worker.advance(State.STOPPED, reason, step)
+            case State.STARTING | State.RUNNING if worker.pid is not None:  # else the kernel's next fact gives it
+                if why := self._why_stop(worker, reason):
+                    waits = self.regroup and self.wants(worker) and worker.launch == self.plan.launch
+                    worker.end(Fate(State.BACKOFF if waits else State.STOPPED, ""), why, step)
+                    if self.goal is not Goal.KILL:
+                        worker.signal(worker.stop.signal, worker.stop.scope, step)
+            case _:
+                pass
+        if worker.state is State.STOPPING and self.goal is Goal.KILL:
+            worker.kill(reason, step)
+
+    def _tidy(self, step: Step) -> None:
+        """Drop the slots that are no longer planned for, and let one-for-all come to its end."""
+        while len(self.slots) > self.plan.workers and self.slots[-1].worker.state not in LIVE:
+            self.tally[self.slots.pop().worker.state] -= 1
+        if self.regroup and not self.live and self.regroup.is_over([slot.worker for slot in self.slots], step):
+            self._start_all(step)
+
+    def _start_all(self, step: Step) -> None:
+        """One-for-all: start again what was down together, normal exits included."""
+        self.regroup = None
+        for worker, _ in self.slots:
+            if worker.state in (State.BACKOFF, State.EXITED, State.STOPPED) and self.wants(worker):
+                worker.start(self.plan, "restart of the whole group", step)
+
+    # --- the end of a run --------------------------------------------------------------------------------
+
+    def _conclude(self, slot: Slot, ending: Ending, leftover: bool, step: Step) -> None:
+        """A leader has ended, or never began."""
+        worker, verdict = slot.worker, None
+        worker.last = Last(describe(ending), step.now)
+        if worker.state in (State.STARTING, State.RUNNING):
+            worker.fate = verdict = self._verdict(slot, ending, step)
+            if leftover:
+                worker.end(verdict, f"{describe(ending)}; ending what it left behind", step)
+                worker.signal(SIGTERM, "tree", step)
+        elif leftover and worker.state is State.STOPPING and not worker.stop.tells_all:
+            worker.signal(SIGTERM, "tree", step)  # what is left has not heard one yet
+        if not leftover:
+            self._settle(slot, describe(ending), step)
+        if verdict:
+            self._take_consequences(verdict, worker, step)
+
+    def _verdict(self, slot: Slot, ending: Ending, step: Step) -> Fate:
+        """What becomes of a worker that was not asked to end."""
+        worker = slot.worker
+        if not self.wants(worker) or worker.launch != self.plan.launch:
+            return Fate(State.STOPPED, "")
+        if self.regroup:  # all failures until the group is down are one
+            return Fate(State.BACKOFF, "")
+        fate = judge(self.plan.restart, ending, self.budget, slot.ladder, step.now)
+        if fate.retry and fate.failure and self.plan.restart.strategy == "one-for-all":
+            self.regroup = Regroup(f"{worker.id} failed: all restart for one", fate.retry.delay_s)
+            self.regroup.begin([slot.worker for slot in self.slots], step)
+        return fate
+
+    def _take_consequences(self, verdict: Fate, worker: Worker, step: Step) -> None:
+        """What one worker's verdict means for its siblings."""
+        if verdict.to is State.FAILED:
+            self.failure = self.failure or verdict.failure
+            step.records.append(farewell(worker.id, self.plan.restart, self.budget, verdict.reason))
+        if self.gave_up or self.regroup or self.goal is Goal.KILL:
+            self.pursue(self.goal, "its group has given up", step)
+
+    def _settle(self, slot: Slot, how: str, step: Step) -> None:
+        """Nothing of the worker is left: its fate comes true."""
+        worker, fate = slot.worker, slot.worker.fate
+        assert fate is not None, f"{worker.id}: it ended without a verdict"
+        to, retry, deadline = fate.to, fate.retry, None
+        if to is State.BACKOFF:
+            stays = self.wants(worker) and worker.launch == self.plan.launch
+            if not stays or not (retry or self.regroup):
+                to, retry = State.STOPPED, None
+            elif retry and not self.regroup:
+                deadline = step.now + retry.delay_s
+        worker.advance(to, fate.reason or how, step, deadline=deadline, retry=retry)
+        worker.fate = worker.pid = None
+        if deadline is not None and deadline <= step.now:
+            self.due(worker, step)
+        else:
+            stale = worker.launch != self.plan.launch
+            self._advance(worker, "the configuration changed" if stale else "wanted again", step)
+        self._tidy(step)

@@ -1,0 +1,86 @@
+"""What one client waits for: workers to be up, workers to be down, or the end of the site. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from procman.policy.ending import Phase
+from procman.policy.events import State
+from procman.policy.supervisor import Supervisor
+from procman.policy.worker import LIVE
+
+Key = tuple[str, int]
+
+
+class Wait:
+    """Which workers, by group and task, are still to come up or to go down."""
+
+    __slots__ = ("_down", "_up", "client", "failures", "for_end")
+
+    def __init__(self, client: int) -> None:
+        self.client = client
+        self.for_end = False
+        """Whether it is the end of the site."""
+        self.failures: list[str] = []
+        self._up: dict[Key, int] = {}
+        """With the first generation that will do: it has run, however briefly."""
+        self._down: dict[Key, int] = {}
+        """With the last generation that is to be down: one that came after it will do."""
+
+    @property
+    def is_over(self) -> bool:
+        return not (self._up or self._down or self.for_end)
+
+    def for_up(self, group: Supervisor, tasks: Collection[int]) -> None:
+        """Wait for these to run; called after they were told to."""
+        for slot in group.slots:
+            worker = slot.worker
+            if worker.id.task in tasks:
+                runs = worker.state in (State.STARTING, State.RUNNING)
+                self._up[worker.id[:2]] = worker.id.generation + (not runs)
+
+    def for_down(self, group: Supervisor, tasks: Collection[int]) -> None:
+        """Wait for these to be down; called after they were told to."""
+        for slot in group.slots:
+            if slot.worker.id.task in tasks:
+                self._down[slot.worker.id[:2]] = slot.worker.id.generation
+
+    def look(self, phase: Phase, groups: Mapping[str, Supervisor], touched: set[Key] | None) -> None:
+        """Strike out what has come true or cannot any more; only these have changed (None: perhaps all)."""
+        if phase is Phase.ENDED:
+            self.for_end = False
+        for key in [*self._up] if touched is None else touched & self._up.keys():
+            failure = self._why_never_up(key, phase, groups)
+            if failure:
+                self.failures.append(f"{key[0]}:{key[1]}: {failure}")
+            if failure is not None:
+                del self._up[key]
+        for key in [*self._down] if touched is None else touched & self._down.keys():
+            if self._is_down(key, groups):
+                del self._down[key]
+
+    def _why_never_up(self, key: Key, phase: Phase, groups: Mapping[str, Supervisor]) -> str | None:
+        """Why it cannot come up any more; empty if it has, None if it still may."""
+        group, task = groups.get(key[0]), key[1]
+        if phase is not Phase.RUNNING:
+            return "the site is stopping"
+        if group is None or task >= group.plan.workers:
+            return "no longer wanted"
+        worker = group.slots[task].worker
+        due = worker.id.generation >= self._up[key]
+        if due and worker.state in (State.RUNNING, State.EXITED):
+            return ""
+        if task in group.hand.held:
+            return "stopped by hand meanwhile"
+        if due and worker.state is State.FAILED:
+            return f"failed: {worker.last.how}" if worker.last else "failed"
+        if group.gave_up and group.failure:
+            return f"its group has given up: {group.failure.text}"
+        return f"blocked: {group.blocked}" if group.blocked else None
+
+    def _is_down(self, key: Key, groups: Mapping[str, Supervisor]) -> bool:
+        group = groups.get(key[0])
+        if group is None or key[1] >= len(group.slots):
+            return True
+        worker = group.slots[key[1]].worker
+        return worker.state not in LIVE or worker.id.generation > self._down[key]

@@ -1,0 +1,229 @@
+"""The checker's own recount of a site: what is known of every run, slot and group from facts and actions alone.
+
+Written against the design, not against the policy: it imports nothing of it, decides nothing, and says nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import NamedTuple
+
+from procman.plan import Condition, GroupPlan, Launch, Restart, Stop
+from procman.policy.events import Exited, StartFailed, State, WorkerId
+
+HOPELESS = {errno.ENOENT, errno.EACCES}
+"""Of what `history.FAILURES` can bring: what is never retried, at the exec."""
+
+MET: dict[Condition, set[State]] = {
+    "started": {State.RUNNING, State.EXITED},
+    "ready": {State.RUNNING, State.EXITED},
+    "completed": {State.EXITED},
+    "ended": {State.EXITED, State.FAILED},
+}
+
+
+class Verdict(NamedTuple):
+    """What must become of a slot once nothing of its run is left."""
+
+    to: State
+    retry: tuple[int, int, float] | None = None
+    """Restarts on the budget, what is left of it, and the delay in seconds."""
+    code: int = 0
+    """For a failure: procman's own exit code if this was the last word."""
+
+
+class Run:
+    """One process, from its spawn until nothing of its tree is left."""
+
+    __slots__ = (
+        "asked_at",
+        "end",
+        "error",
+        "final",
+        "hears",
+        "joins",
+        "kill_at",
+        "killed",
+        "launch",
+        "lived",
+        "pid",
+        "said",
+        "spawned_at",
+        "stop",
+        "verdict",
+        "worker",
+    )
+
+    def __init__(self, worker: WorkerId, launch: Launch, stop: Stop, now: float) -> None:
+        self.worker = worker
+        self.launch = launch
+        self.stop = stop
+        self.spawned_at = now
+        self.pid: int | None = None
+        self.error: StartFailed | None = None
+        self.end: Exited | None = None
+        """The leader's."""
+        self.lived = 0.0
+        self.final: Verdict | None = None
+        """Set once nothing is left of it."""
+        self.said = False
+        """Whether a record has told the leader's end."""
+        self.asked_at: float | None = None
+        """When it was first told to end; from its leader's end on, the rest of it."""
+        self.kill_at: float | None = None
+        self.hears = False
+        """Its whole tree was sent SIGTERM."""
+        self.joins = False
+        """It was told to end for one-for-all, and is to come back with the others."""
+        self.killed = False
+        self.verdict: Verdict | None = None
+
+
+class SlotBook:
+    """A task id of a group."""
+
+    __slots__ = ("due", "next", "run", "state", "streak")
+
+    def __init__(self) -> None:
+        self.next: Run | None = None
+        """Spawned in this step, and no record has said so yet."""
+        self.state = State.STOPPED
+        self.run: Run | None = None
+        self.streak = 0
+        """Automatic restarts in a row, without a stable run."""
+        self.due: float | None = None
+        """Backoff: when the next start must come."""
+
+
+class Regroup:
+    """One-for-all under way."""
+
+    __slots__ = ("delay", "due")
+
+    def __init__(self, delay: float) -> None:
+        self.delay = delay
+        self.due: float | None = None
+        """None until all are down."""
+
+
+class GroupBook:
+    """A group, its budget and its verdicts."""
+
+    def __init__(self, plan: GroupPlan) -> None:
+        self.plan = plan
+        """As an operator's scaling leaves it."""
+        self.file_workers = plan.workers
+        self.scaled: int | None = None
+        self.held: set[int] = set()
+        """Tasks that an operator has stopped."""
+        self.slots: dict[int, SlotBook] = {}
+        self.regrouped = False
+        """Whether one-for-all has come to its end in this step."""
+        self.restarts: list[float] = []
+        """When each restart that counts was decided, since the group was last changed."""
+        self.gone = False
+        self.gave_up = False
+        self.failed_with: int | None = None
+        """The code of the first failure for good since the group was last changed."""
+        self.regroup: Regroup | None = None
+        self.unmet = dict(plan.after)
+        """What it still waits for before its first start."""
+
+    def follow(self, plan: GroupPlan) -> bool:
+        """Take over a new plan; whether the group counts as changed."""
+        changed = self.gone or plan != self.plan._replace(workers=plan.workers, auto=plan.auto)
+        self.gone = False
+        if plan.workers != self.file_workers:
+            self.forget_hand()
+        self.file_workers = plan.workers
+        if self.scaled is not None:
+            plan = plan._replace(workers=self.scaled)
+        if self.unmet:
+            self.unmet = dict(plan.after)
+        self.plan = plan
+        if changed:
+            self.restarts.clear()
+            self.gave_up, self.failed_with, self.regroup = False, None, None
+        for slot in self.slots.values():
+            slot.streak = 0 if changed else slot.streak
+            if slot.run is not None:
+                _follow(slot.run, plan, changed)
+        return changed
+
+    def forget_hand(self) -> None:
+        """Whatever an operator has wanted is void."""
+        self.scaled = None
+        self.held.clear()
+
+    @property
+    def kept(self) -> bool:
+        """Whether an operator's stop keeps the site up."""
+        return not self.gone and not self.gave_up and (self.scaled == 0 or bool(self.held))
+
+    def runs(self) -> list[Run]:
+        return [slot.run for slot in self.slots.values() if slot.run is not None]
+
+    def meets(self, condition: Condition) -> bool:
+        """Whether what a dependent waits for is true now."""
+        if condition == "ended" and self.gave_up:
+            return not self.runs()
+        tasks = range(self.plan.workers)
+        return all(task in self.slots and self.slots[task].state in MET[condition] for task in tasks)
+
+    def judge(self, slot: SlotBook, run: Run, fact: Exited | StartFailed, now: float) -> Verdict:
+        """The restart policy, told a second time: what must become of a run that nobody asked to end."""
+        restart = self.plan.restart
+        failed_start = run.error
+        if failed_start is None and isinstance(fact, Exited) and normal(restart, fact):
+            if restart.when != "always":
+                return Verdict(State.EXITED)
+            used = self._used(restart, now)
+            delay = self._delay(slot, restart, now - run.spawned_at, fact.draw)
+            return Verdict(State.BACKOFF, (used, restart.max_restarts - used, delay))
+        code = 12 if failed_start else 10
+        hopeless = failed_start is not None and failed_start.stage == "exec" and failed_start.errno in HOPELESS
+        if hopeless or restart.when == "never" or self._used(restart, now) >= restart.max_restarts:
+            return Verdict(State.FAILED, code=code)
+        self.restarts.append(now)
+        used = self._used(restart, now)
+        lived = 0.0 if failed_start else now - run.spawned_at
+        delay = self._delay(slot, restart, lived, fact.draw)
+        if restart.strategy == "one-for-all":
+            self.regroup = Regroup(delay)
+            for sibling in self.slots.values():
+                sibling.due = None
+        return Verdict(State.BACKOFF, (used, restart.max_restarts - used, delay), code)
+
+    def _used(self, restart: Restart, now: float) -> int:
+        if restart.window is None:
+            return len(self.restarts)
+        return sum(moment > now - restart.window for moment in self.restarts)
+
+    @staticmethod
+    def _delay(slot: SlotBook, restart: Restart, lived: float, draw: float) -> float:
+        backoff = restart.backoff
+        if backoff is None:
+            return 0.0
+        slot.streak = 1 if lived >= restart.reset_after else slot.streak + 1
+        if slot.streak == 1:
+            return 0.0
+        bare: float = min(backoff.max, backoff.initial * backoff.factor ** (slot.streak - 2))
+        return bare * (1 + backoff.jitter * draw)
+
+
+def _follow(run: Run, plan: GroupPlan, changed: bool) -> None:
+    """What a new plan means for a run: other rules for its end, or its verdict, if it has one, is void."""
+    stale = run.launch != plan.launch
+    if not stale:
+        run.stop = plan.stop
+    if changed:
+        run.joins = False
+    if changed and run.verdict is not None and (stale or run.verdict.to is not State.EXITED):
+        run.verdict = Verdict(State.STOPPED)
+
+
+def normal(restart: Restart, fact: Exited) -> bool:
+    """Whether an end counts as success."""
+    if fact.signal is not None:
+        return fact.signal in restart.success_signals
+    return fact.exit_code in restart.success_codes

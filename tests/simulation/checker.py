@@ -1,0 +1,264 @@
+"""Watches every step of a history and holds its actions and records against the recount.
+
+It sees what the loop sees: the event, the actions, the records. Any disagreement raises `Violation`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from signal import SIGCONT, SIGKILL, SIGTERM
+
+from procman.log.jsonl import JsonLines
+from procman.policy.events import (
+    Action,
+    Drain,
+    Event,
+    Execed,
+    Exit,
+    Guard,
+    Loaded,
+    Notice,
+    Print,
+    Record,
+    ReopenLog,
+    RunLoader,
+    Signal,
+    Spawn,
+    State,
+    Transition,
+)
+from tests.log.lines import parsed
+from tests.simulation.books import GroupBook, Run, SlotBook
+from tests.simulation.site import SLACK, SiteBook
+
+
+class Violation(AssertionError):  # noqa: N818 - it is no error of the program, but a finding
+    """What was seen is not what the design says."""
+
+
+def need(holds: object, complaint: str) -> None:
+    """Raise `Violation` unless it holds."""
+    if not holds:
+        raise Violation(complaint)
+
+
+_rendered: set[object] = set()
+"""The shapes of records that have been held against the schema: validating each record would take all the time."""
+
+
+def _hold_to_the_schema(record: Record) -> None:
+    """The log's JSON line of this record is one that `event.schema.json` allows."""
+    if isinstance(record, Transition):
+        shape: object = (
+            record.from_,
+            record.to,
+            record.level,
+            record.pid is None,
+            record.exit is None,
+            record.retry is None,
+        )
+    else:
+        shape = (record.event, record.level, *(f"{name} {type(value)}" for name, value in record.fields.items()))
+    if shape not in _rendered:
+        _rendered.add(shape)
+        (line,) = JsonLines("site").lines(0, [record])
+        parsed(line)
+
+
+class Checker:
+    """Reads along."""
+
+    def __init__(self, edges: Mapping[State, frozenset[State]], site: SiteBook) -> None:
+        self.edges = edges
+        self.site = site
+        self.seen: Counter[tuple[State, State]] = Counter()
+        """How often each edge was taken."""
+        self.notices: Counter[str] = Counter()
+        self._event: Event | None = None
+
+    def step(self, event: Event, now: float, actions: Sequence[Action], records: Sequence[Record]) -> None:
+        """Check one turn of the loop."""
+        self._event = event
+        for group in self.site.groups.values():
+            group.regrouped = False
+        self.site.hear(event, now)
+        heard = None
+        for action in actions:
+            if isinstance(action, Spawn):
+                self._spawned(action)
+            elif isinstance(action, Signal):
+                heard = self._signalled(action, heard)
+            elif isinstance(action, Drain):
+                self._drained(action.signal)
+            elif isinstance(action, Guard):
+                self._guarded(action)
+            elif isinstance(action, RunLoader):
+                need(self.site.loading, "the loader is started and nobody wants it")
+            elif isinstance(action, Print):
+                need(self.site.owed == 78, "text for people, although the site lives")
+        need(heard is None, f"no SIGCONT follows {heard}")
+        self.site.operator.check(event, actions)
+        reopened = any(isinstance(action, ReopenLog) for action in actions)
+        need(reopened == isinstance(event, ReopenLog), f"the log is opened anew, or not, at {event}")
+        for record in records:
+            _hold_to_the_schema(record)
+            if isinstance(record, Transition):
+                self._moved(record)
+            else:
+                self._noticed(record)
+
+    # --- actions -----------------------------------------------------------------------------------------
+
+    def _spawned(self, action: Spawn) -> None:
+        worker = action.worker
+        need(worker.group in self.site.groups, f"{worker} is of no group")
+        group, slot = self.site.find(worker)
+        need(self.site.down_at is None, f"{worker} is started while the site ends")
+        need(self.site.wants(worker), f"{worker} is started and not wanted")
+        need(action.launch == group.plan.launch, f"{worker} is started by an old plan")
+        need(slot.next is None, f"{worker} is started twice in one step")
+        slot.next = Run(worker, action.launch, group.plan.stop, self.site.now)
+
+    def _signalled(self, action: Signal, heard: Signal | None) -> Signal | None:
+        """Check a signal; the answer is what a SIGCONT must follow now."""
+        now = self.site.now
+        run = self.site.by_pid.get(action.pid)
+        if run is None or run.worker != action.worker:
+            raise Violation(f"signal {action.signal} to {action.pid}, which is not {action.worker}")
+        if self.site.operator.sends(action):
+            need(run.end is None and run.error is None, f"{action} by hand to a leader that has ended")
+            return heard
+        if action.signal == SIGCONT:
+            follows = heard is not None and heard._replace(signal=SIGCONT) == action
+            need(follows, f"SIGCONT to {action.worker} after {heard}")
+            return None
+        need(heard is None, f"no SIGCONT follows {heard}")
+        if action.signal == SIGKILL:
+            late = run.kill_at is not None and now >= run.kill_at - SLACK
+            need(late or self.site.kill_now, f"{action.worker} is killed before its grace is over ({run.kill_at})")
+            need(action.scope == "tree", f"{action.worker} is killed and its tree is not")
+            need(not run.killed, f"{action.worker} is killed twice")
+            run.killed = True
+            return None
+        if run.end is not None:
+            need((action.signal, action.scope) == (SIGTERM, "tree"), f"what {action.worker} left gets {action}")
+        else:
+            need((action.signal, action.scope) == (run.stop.signal, run.stop.scope), f"{action.worker} gets {action}")
+            need(run.asked_at is None, f"{action.worker} is told to stop twice")
+            need(not self.site.keeps(run), f"{action.worker} is told to stop without a cause")
+            self._asked(run)
+        run.hears = run.hears or (action.signal, action.scope) == (SIGTERM, "tree")
+        return action
+
+    def _asked(self, run: Run) -> None:
+        group = self.site.groups[run.worker.group]
+        run.asked_at, run.kill_at = self.site.now, self.site.now + run.stop.grace
+        fresh = self.site.wants(run.worker) and run.launch == group.plan.launch
+        run.joins = fresh and group.regroup is not None
+        self.site.told.append(run)
+
+    def _drained(self, number: int) -> None:
+        """TERM and then KILL, each once, and KILL no sooner than it may."""
+        before = [sent for _, sent in self.site.drains]
+        need(number in (SIGTERM, SIGKILL), f"those who are left are sent {number}")
+        need(number not in before and SIGKILL not in before, f"those who are left are sent {number} after {before}")
+        if number == SIGKILL and not self.site.kill_now:
+            until = self.site.drain_until
+            need(until is not None and self.site.now >= until - SLACK, f"they are killed too early, due at {until}")
+        self.site.drains.append((self.site.now, number))
+
+    def _guarded(self, action: Guard) -> None:
+        """The guard is what the plan says, and is started for a reason."""
+        need(action == self.site.guard, f"the guard is to be {action} instead of {self.site.guard}")
+        due = self.site.guard_due
+        need(isinstance(self._event, Loaded) or (due is not None and self.site.now >= due - SLACK), "a guard too many")
+        self.site.guard_due, self.site.guard_began = None, self.site.now
+
+    # --- records -----------------------------------------------------------------------------------------
+
+    def _noticed(self, notice: Notice) -> None:
+        self.notices[notice.event] += 1
+        need(notice.event != "site.internal_error", f"an exception: {notice.reason}")
+        if notice.event == "site.stopped":
+            self.site.said = notice.fields["exit_code"]
+
+    def _moved(self, move: Transition) -> None:
+        worker = move.worker
+        group, slot = self.site.find(worker)
+        where = f"{worker} (generation {worker.generation}) {move.from_} → {move.to}"
+        need(move.from_ is slot.state, f"{where}: it was {slot.state}")
+        need(move.to in self.edges[move.from_], f"{where}: no such edge")
+        self.seen[move.from_, move.to] += 1
+        if move.to is State.STARTING:
+            self._starting(group, slot, where)
+        run = slot.run
+        if run is not None:
+            need(worker == run.worker, f"{where}: but {run.worker} is there")
+            self._check_exit(move, run, where)
+        need(move.pid == (run and run.pid), f"{where}: its pid is not {move.pid}")
+        if move.to is State.RUNNING:
+            need(isinstance(self._event, Execed) and self._event.worker == worker, f"{where}: no Execed")
+        elif move.to is State.STOPPING:
+            if run is not None and self.site.kill_now and run.asked_at is None:
+                self._asked(run)
+            need(run and run.asked_at == self.site.now, f"{where}: nobody told it to")
+        elif move.to is State.KILLING:
+            need(run and run.killed, f"{where}: no SIGKILL")
+        elif move.to is not State.STARTING:
+            self._ended(move, group, slot, where)
+        slot.state = move.to
+
+    def _check_exit(self, move: Transition, run: Run, where: str) -> None:
+        """The first record after a leader's end says how it ended, and no other; the kill of the rest is not it."""
+        expected = None
+        if run.end is not None and run.error is None and not run.said and move.to is not State.KILLING:
+            expected = Exit(run.end.exit_code, run.end.signal, run.lived, run.end.usage)
+            run.said = True
+        need(move.exit == expected, f"{where}: says {move.exit} instead of {expected}")
+
+    def _starting(self, group: GroupBook, slot: SlotBook, where: str) -> None:
+        run, now = slot.next, self.site.now
+        need(run, f"{where}: nothing was spawned")
+        if group.regroup is not None:
+            self._regrouped(group, where)
+        fresh = run is not None and run.worker.group in self.site.changed
+        fresh = fresh or (run is not None and run.worker[:2] in self.site.operator.started)
+        if slot.state is State.BACKOFF:
+            due = slot.due is not None and now >= slot.due - SLACK
+            need(due or fresh or group.regrouped, f"{where}: too early, due at {slot.due}")
+        elif slot.state is State.EXITED:
+            need(fresh or group.regrouped, f"{where}: it had ended normally")
+        elif slot.state is State.FAILED:
+            need(fresh, f"{where}: it had failed for good")
+        slot.run, slot.next, slot.due = run, None, None
+
+    def _regrouped(self, group: GroupBook, where: str) -> None:
+        """One-for-all comes to its end: all are down, and the delay is over."""
+        assert group.regroup is not None, "asked only if there is one"
+        due = group.regroup.due
+        need(not group.runs(), f"{where}: its siblings are not all down")
+        waits = any(slot.state is State.BACKOFF for slot in group.slots.values())
+        if waits and group.regroup.delay > 0:
+            need(due is not None and self.site.now >= due - SLACK, f"{where}: too early for one-for-all, due at {due}")
+        group.regroup, group.regrouped = None, True
+
+    def _ended(self, move: Transition, group: GroupBook, slot: SlotBook, where: str) -> None:
+        """To stopped, backoff, exited or failed."""
+        run = slot.run
+        if run is None:
+            need(move.to is State.STOPPED and not self.site.wants(move.worker), f"{where}: it was waiting")
+            slot.due = None
+            return
+        verdict = run.final
+        if verdict is None:
+            raise Violation(f"{where}: something of it is left")
+        need(move.to is verdict.to, f"{where}: the verdict is {verdict}")
+        got = None if move.retry is None else (move.retry.restarts, move.retry.budget_left)
+        need(got == (verdict.retry and verdict.retry[:2]), f"{where}: says {move.retry}, but the recount {verdict}")
+        slot.run, slot.due = None, None
+        if move.retry is not None and verdict.retry is not None:
+            delay = verdict.retry[2]
+            need(abs(move.retry.delay_s - delay) < SLACK, f"{where}: waits {move.retry.delay_s} instead of {delay}")
+            if group.regroup is None:
+                slot.due = self.site.now + delay

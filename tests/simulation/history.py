@@ -1,0 +1,248 @@
+"""Random histories: a site, what becomes of every spawn, what an operator and bad luck do, and when faults stop.
+
+A history is a function of its seed (and of what the manager does). It knows nothing of the policy's insides.
+Times are small multiples of a quarter of a second, so that many things fall on one instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from errno import EACCES, EAGAIN, ENOENT, ENOMEM, ETXTBSY
+from random import Random
+
+from procman.kernel.script import Blow, Conduct, End, Escape, Failure, GuardFall, Incident, Orphan, Rest, Wish
+from procman.plan import Backoff, Condition, GroupPlan, Launch, Orphans, Plan, Restart, Stop, When
+from procman.policy.events import Load, Loaded, LoadFailed, ReopenLog, ShutDown, Spawn
+from procman.policy.requests import (
+    Asked,
+    Departed,
+    Down,
+    Operate,
+    Request,
+    Scale,
+    Selector,
+    SendSignal,
+    ShowStatus,
+)
+
+GROUPS = ("db", "api", "web")
+ENDS = (End(0), End(0), End(1), End(1), End(3), End(None, 9), End(None, 11), End(None, 15))
+FAILURES = (
+    Failure("fork", EAGAIN, forked=False),
+    Failure("fork", ENOMEM, forked=False),
+    Failure("cwd", ENOENT, forked=True),
+    Failure("exec", ENOENT, forked=True),
+    Failure("exec", EACCES, forked=True),
+    Failure("exec", ETXTBSY, forked=True),
+    Failure("exec", ETXTBSY, forked=False),
+)
+RESTS = (Rest(), Rest(heeds_stop=True), Rest(0.5), Rest(0.0), Rest(30.0, heeds_stop=True))
+ESCAPES = (Escape(), Escape(0.5), Escape(None), Escape(3.0), Escape(0.25, heirs=2), Escape(None, mortal=False))
+WHEN: tuple[When, ...] = ("always", "on-failure", "on-failure", "on-failure", "never")
+CONDITIONS: tuple[Condition, ...] = ("started", "ready", "completed", "ended")
+SPAWNS = 30
+"""After so many, and two a worker, faults stop although their time is not over: some restart for ever and at once."""
+
+
+class History:
+    """One history; the script of its world (`kernel.script.Script`)."""
+
+    def __init__(self, seed: int, plan: Plan | None = None) -> None:
+        """A random site, or the one given."""
+        self.random = random = Random(seed)
+        self.plan = plan or _site(random)
+        self.stop_timeout = random.choice((None, None, None, 3.0))
+        """The core's own bound, as at process 1."""
+        self.calm_from = random.choice((2.0, 10.0, 20.0, 60.0))
+        """From this moment on every spawn succeeds, lives and obeys."""
+        self.trouble = random.choice((0.1, 0.4, 0.8))
+        self._clients = 0
+        self.agenda = self._agenda()
+        self.lag = random.choice((0.0, 0.0, 0.0, 0.125))
+        """Seconds by which the world hears of a deadline too late."""
+        self.on_settled: Callable[[float], None] = lambda _now: None
+        """Called once nothing is due any more; raises if the world is not as wanted."""
+        self._spawns = 0
+        self._limit = SPAWNS + 2 * sum(group.workers for group in self.plan.groups)
+        self._failed_at = -1.0
+        self._loads = 0
+
+    def conduct(self, spawn: Spawn, now: float) -> Conduct:
+        """Whatever can go wrong with a process, until faults stop."""
+        self._spawns += 1
+        random = self.random
+        exec_after = random.choice((0.0, 0.0, 0.25))
+        if now >= self.calm_from or self._spawns > self._limit:
+            return Conduct(exec_after=exec_after, lives=0.5 if self._is_job(spawn) else None)
+        if random.random() < self.trouble * 0.25 or (self._failed_at == now and random.random() < 0.5):
+            self._failed_at = now  # what fails one start often fails the next as well
+            return Conduct(random.choice(FAILURES), exec_after)
+        return Conduct(
+            exec_after=exec_after,
+            lives=random.choice((0.0, 0.25, 0.5, 1.0, 2.0, 5.0, 8.0)) if random.random() < self.trouble else None,
+            end=random.choice(ENDS),
+            obeys_after=random.choice((0.0, 0.0, 0.25, 1.0, 3.0, None)),
+            stopped=random.choice((End(None, 15), End(0), End(1), End(None, 11))),
+            rest=random.choice(RESTS) if random.random() < 0.2 else None,
+        )
+
+    def _is_job(self, spawn: Spawn) -> bool:
+        named = (group for group in self.plan.groups if group.name == spawn.worker.group)
+        return any(group.kind == "job" and group.restart.when != "always" for group in named)
+
+    def load(self) -> tuple[float, Loaded | LoadFailed]:
+        """The first load gives the site, a later one some change of it, or an error."""
+        random = self.random
+        self._loads += 1
+        if random.random() < (0.03 if self._loads == 1 else 0.15):
+            return random.choice((0.0, 0.5)), LoadFailed("site.toml: 1 error", "site.toml:1:1: no")
+        if self._loads > 1:
+            self.plan = _changed(random, self.plan)
+        return random.choice((0.0, 0.25, 1.0)), Loaded(self.plan, f"{self._loads:012d}")
+
+    def quiet(self, now: float) -> Wish:
+        """Nothing is due: the world must be as wanted; then the end."""
+        self.on_settled(now)
+        return ShutDown("the history ends")
+
+    def _agenda(self) -> list[tuple[float, Incident]]:
+        random = self.random
+        agenda = [(self._instant(), self._incident()) for _ in range(random.choice((0, 2, 4, 8)))]
+        agenda += [(self._instant(), random.choice(ESCAPES)) for _ in range(random.choice((0, 0, 1, 3)))]
+        agenda += [(self._instant(), GuardFall()) for _ in range(random.choice((0, 0, 1, 4)))]
+        if random.random() < 0.4:
+            first = self._instant()
+            agenda.append((first, ShutDown("SIGTERM", now=random.random() < 0.2)))
+            again = [first + random.choice((0.0, 0.25, 0.5, 2.0)) for _ in range(random.randrange(3))]
+            agenda += [(moment, ShutDown("SIGTERM")) for moment in again]
+        for _ in range(random.choice((0, 0, 2, 6))):
+            agenda += self._visit(self._instant())
+        return agenda
+
+    def _visit(self, moment: float) -> list[tuple[float, Incident]]:
+        """An operator comes, and may not stay for the answer."""
+        self._clients += 1
+        random, visit = self.random, Asked(self._clients, _request(self.random), self.random.random() < 0.7)
+        leaves = moment + random.choice((0.25, 1.0, 5.0))
+        return [(moment, visit), *([(leaves, Departed(self._clients))] if random.random() < 0.2 else [])]
+
+    def _instant(self) -> float:
+        return self.random.randrange(int(self.calm_from * 4)) / 4
+
+    def _incident(self) -> Incident:
+        random = self.random
+        match random.randrange(8):
+            case 0 | 1 | 2 | 3:
+                return Load()
+            case 4:
+                return Orphan()
+            case 5:
+                return ReopenLog()
+            case _:
+                return Blow(random.choice((0.5, 1.0)), random.choice(ENDS))
+
+
+def _request(random: Random) -> Request:
+    """What an operator may want, and now and then cannot have."""
+    targets = tuple(
+        Selector(random.choice(GROUPS), random.choice((None, None, 0, 1, 2))) for _ in range(random.choice((1, 1, 2)))
+    )
+    match random.randrange(10):
+        case 0 | 1:
+            return Operate("stop", targets)
+        case 2 | 3:
+            return Operate("start", targets)
+        case 4 | 5:
+            return Operate("restart", targets)
+        case 6 | 7:
+            return Scale(random.choice(GROUPS), random.randrange(-1, 5))
+        case 8:
+            return SendSignal(random.choice((1, 9, 15)), targets, random.choice(("leader", "tree")))
+        case _:
+            return random.choice((ShowStatus(), ShowStatus(), Down(), Down(now=True)))
+
+
+def _site(random: Random) -> Plan:
+    names = GROUPS[: random.choice((1, 2, 2, 3))]
+    groups = tuple(_group(random, name) for name in names)
+    exit_code_from = None
+    if random.random() < 0.15:
+        exit_code_from = groups[0].name
+        groups = (groups[0]._replace(workers=1), *groups[1:])
+    stop_timeout = random.choice((None, None, None, 2.0, 6.0))
+    orphans: Orphans = random.choice(("end", "end", "keep"))
+    return Plan("site", groups, stop_timeout=stop_timeout, exit_code_from=exit_code_from, orphans=orphans)
+
+
+def _group(random: Random, name: str) -> GroupPlan:
+    after = tuple((one, random.choice(CONDITIONS)) for one in GROUPS[: GROUPS.index(name)] if random.random() < 0.5)
+    restart = _restart(random)
+    job = restart.when != "always" and random.random() < 0.25
+    return GroupPlan(
+        name,
+        Launch(("serve",), "/"),
+        kind="job" if job else "service",
+        workers=random.choice((1, 1, 2, 2, 3)),
+        restart=restart,
+        stop=_stop(random),
+        after=after,
+    )
+
+
+def _restart(random: Random) -> Restart:
+    return Restart(
+        when=random.choice(WHEN),
+        success_codes=random.choice(((0,), (0,), (0, 3))),
+        success_signals=random.choice(((), (), (15,))),
+        max_restarts=random.choice((0, 1, 2, 3, 100)),
+        window=random.choice((None, None, 2.0, 10.0)),
+        backoff=random.choice((None, Backoff(0.5, 2.0, 1.5, 0.0), Backoff(0.25, 2.0, 30.0, 0.5))),
+        reset_after=random.choice((1.0, 5.0, 60.0)),
+        strategy=random.choice(("one-for-one", "one-for-one", "one-for-all")),
+        on_exhausted=random.choice(("shutdown", "stop", "ignore", "ignore")),
+    )
+
+
+def _stop(random: Random) -> Stop:
+    return Stop(random.choice((15, 15, 2)), random.choice((0.5, 2.0, 8.0)), random.choice(("tree", "tree", "leader")))
+
+
+def _changed(random: Random, plan: Plan) -> Plan:
+    """The plan with one thing changed, or none."""
+    groups = list(plan.groups)
+    index = random.randrange(len(groups))
+    group = groups[index]
+    match random.randrange(7):
+        case 0:
+            return plan
+        case 1 | 2:
+            launch = group.launch._replace(env=(("RELEASE", str(random.randrange(9))),))
+            groups[index] = group._replace(launch=launch)
+        case 3:
+            workers = 1 if plan.exit_code_from == group.name else random.randrange(4)
+            groups[index] = group._replace(workers=workers)
+        case 4:
+            when = group.restart.when if group.kind == "job" else random.choice(WHEN)
+            groups[index] = group._replace(restart=_restart(random)._replace(when=when))
+        case 5:
+            groups[index] = group._replace(stop=_stop(random))
+        case _:
+            return _regrouped(random, plan)
+    return plan._replace(groups=tuple(groups))
+
+
+def _needed(plan: Plan, name: str) -> bool:
+    return any(name in dict(group.after) for group in plan.groups)
+
+
+def _regrouped(random: Random, plan: Plan) -> Plan:
+    """The plan without its last group, or with one more."""
+    if len(plan.groups) > 1 and random.random() < 0.5 and not _needed(plan, plan.groups[-1].name):
+        kept = plan.groups[:-1]
+        named = plan.exit_code_from if plan.exit_code_from in {group.name for group in kept} else None
+        return plan._replace(groups=kept, exit_code_from=named)
+    names = {group.name for group in plan.groups}
+    if not names < set(GROUPS):
+        return plan
+    added = tuple(_group(random, name) for name in GROUPS if name not in names)[:1]
+    return plan._replace(groups=plan.groups + added)

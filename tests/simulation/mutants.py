@@ -1,0 +1,157 @@
+"""Seeded faults of the policy, and a way to load a manager that has one of them.
+
+A fault is a replacement in the source of `procman.policy`. Its text must be found exactly once, in whatever module,
+so that no fault rots when the policy changes. Nothing on disk is touched, and the shipped modules stay as they are.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from pathlib import Path
+from types import CodeType
+from typing import Any, NamedTuple
+
+import procman.policy
+
+ROOM = Path(procman.policy.__file__).parent
+SHARED = ("procman.policy.events", "procman.policy.requests")
+"""The vocabulary: values of it are compared."""
+
+
+class Mutant(NamedTuple):
+    """One fault."""
+
+    name: str
+    old: str
+    new: str
+
+
+FAULTS: dict[str, tuple[str, str]] = {
+    "budget off by one": ("self.used >= policy", "self.used > policy"),
+    "window never pruned": ("while self._times and", "while False and"),
+    "success counts on the budget": (
+        "return Fate(State.EXITED, how)\n",
+        "return Fate(State.EXITED, how)\n        budget.spend(policy, now)\n",
+    ),
+    "normal exit restarted": ('if policy.when != "always":', 'if policy.when == "never":'),
+    "never restarts all the same": ('if policy.when == "never":', "if False:"),
+    "backoff never reset": ("None if uptime >= policy.reset_after else self._last", "self._last"),
+    "first restart not immediate": ("return 0.0\n    return min(", "return backoff.initial\n    return min("),
+    "backoff without a maximum": ("min(backoff.max, ", "min(1e9, "),
+    "jitter beyond its bound": ("backoff.jitter * draw", "2 * backoff.jitter * draw"),
+    "hopeless start retried": ("errno in PERMANENT", "errno in ()"),
+    "exit code wrong": ('"start": 12', '"start": 10'),
+    "lost wake-up of a backoff": ("if deadline is not None:", "if deadline is not None and self.fate:"),
+    "kill before the grace": ("step.now + self.stop.grace", "step.now + self.stop.grace / 2"),
+    "kill never comes": ("deadline=step.now + self.stop.grace", "deadline=None"),
+    "SIGCONT forgotten": ("if number != SIGKILL:", "if False:"),
+    "kill of the leader alone": ('SIGKILL, "tree"', 'SIGKILL, "leader"'),
+    "task id shifted": ("(plan.name, task, 0)", "(plan.name, task + 1, 0)"),
+    "exit not told": ("self.exit = self.exit, None", "self.exit = None, None"),
+    "wrong state told": ("self.pid, from_, to", "self.pid, State.RUNNING, to"),
+    "restart during shutdown": ("self.goal is Goal.RUN and", "self.goal is not Goal.WAIT and"),
+    "scaled down and left running": ("if worker.id.task >= self.plan.workers:", "if False:"),
+    "stale command left running": ("        if worker.launch != self.plan.launch:\n", "        if False:\n"),
+    "each sibling counts": ("if self.regroup:  # all failures", "if False:  # all failures"),
+    "one-for-all is one-for-one": ('== "one-for-all"', '== "never"'),
+    "a stop by reload counts": (
+        "verdict = slot.worker, None\n",
+        "verdict = slot.worker, None\n        if worker.fate:\n            self.budget.used += 1\n",
+    ),
+    "stale pid owned": ("worker.fate = worker.pid = None", "worker.fate = None"),
+    "leftover ignored": ("        if not leftover:\n", "        if worker.fate:\n"),
+    "leftover not told to end": ('                worker.signal(SIGTERM, "tree", step)\n', ""),
+    "budget kept over a reload": ("self.failure = Budget(), None", "self.failure = self.budget, None"),
+    "group never gives up": ('on_exhausted == "stop"', 'on_exhausted == "halt"'),
+    "grace although told now": ("if wish.now or again:", "if again:"),
+    "a second wish ignored": ("if wish.now or again:", "if wish.now:"),
+    "a bounce is two wishes": ("SECOND_ASK = 0.5", "SECOND_ASK = 0.1"),
+    "stop timeout ignored": ("None if timeout is None else now + timeout", "None"),
+    "after ignored at the start": ("if group.waits_for:", "if False:"),
+    "a second load forgotten": ("min(self._loads + 1, 2)", "1"),
+    "on_exhausted shutdown ignored": ('== "shutdown"', '== "never"'),
+    "the last failure's code": ("next(iter(self._failures.items())", "next(reversed(self._failures.items())"),
+    "after ignored at the stop": ("Goal.FADE if live else Goal.DOWN", "Goal.DOWN"),
+    "overtaken deadline honoured": ("if worker.deadline == deadline:", "if True:"),
+    "who is left is not waited for": ("left.processes == 0", "True"),
+    "who is left is killed too early": ("self._send(SIGTERM, GRACE_S,", "self._send(SIGTERM, GRACE_S / 2,"),
+    "who cannot be killed is waited for": ("LAST_WAIT_S, step)", "1e6, step)"),
+    "who is left is killed twice": ("if not self._killing:", "if True:"),
+    "who is left has a grace although told now": ("at_once=self._shutdown.at_once", "at_once=False"),
+    "a second wish ignored in the drain": ("            self._draining.kill(step)\n", ""),
+    "a fallen guard is not replaced": ("self.deadline = step.now + delay", "self.deadline = None"),
+    "the guard has old rules": ("if wanted != self._wanted:", "if self._wanted is None:"),
+    "a guard is started in the drain": ("        self._guarding.stop()\n", ""),
+    "stopped by hand and started again": ("task not in self.hand.held and", "True and"),
+    "stopped by hand and left running": ("if worker.id.task in self.hand.held:", "if False:"),
+    "a stop by hand ends the site": ("or keeps_up(self)", ""),
+    "scaled by hand until the next reload": ("plan if self.scaled is None else", "plan if True else"),
+    "by hand for ever": ("            self.forget()\n", "            pass\n"),
+    "no fresh budget by hand": ("group.failure = Budget(), None, None", "group.failure = group.budget, None, None"),
+    "no fresh backoff by hand": ("ladder.reset()\n        if worker.fate:", "ladder\n        if worker.fate:"),
+    "restarted by hand and not again": ('.end(Fate(State.STOPPED, ""), reason', '.end(Fate(State.EXITED, ""), reason'),
+    "a signal by hand to the dead": ("and worker.result is None and worker.error is None", ""),
+    "scaling gives no slots": ("    group.fill()\n", ""),
+    "nobody is told that it is done": ("self._waits.append(wait)", "pass"),
+    "who does not wait is not answered": ("step.actions.append(Answer(client, Done()))", "pass"),
+    "late deadlines lost": ("self._heap[0][0] <= now", "self._heap[0][0] == now"),
+}
+"""By name: a text of the policy, and what stands there instead."""
+
+MUTANTS = [Mutant(name, *texts) for name, texts in FAULTS.items()]
+
+
+def load(mutant: Mutant) -> Any:
+    """The manager class of a policy with this fault, of fresh modules. Raises ValueError if its text is gone."""
+    found = [path for path in ROOM.glob("*.py") for _ in range(path.read_text().count(mutant.old))]
+    if len(found) != 1:
+        raise ValueError(f"{mutant.name}: found {len(found)} times in the policy, not once: {mutant.old!r}")
+    source = found[0].read_text().replace(mutant.old, mutant.new)
+    finder = _Finder(f"procman.policy.{found[0].stem}", found[0], source)
+    shipped = {name: sys.modules.pop(name) for name in list(sys.modules) if _is_fresh(name)}
+    sys.meta_path.insert(0, finder)
+    try:
+        return importlib.import_module("procman.policy.manager").Manager
+    finally:
+        sys.meta_path.remove(finder)
+        for name in [name for name in sys.modules if _is_fresh(name)]:
+            del sys.modules[name]
+        sys.modules.update(shipped)
+        for name, module in shipped.items():
+            setattr(procman.policy, name.rpartition(".")[2], module)
+
+
+def _is_fresh(name: str) -> bool:
+    """Whether a module is loaded anew."""
+    return name.startswith("procman.policy.") and name not in SHARED
+
+
+class _Mutated(SourceFileLoader):
+    """Loads a module from a text instead of its file."""
+
+    def __init__(self, fullname: str, path: str, source: str) -> None:
+        super().__init__(fullname, path)
+        self._source = source
+
+    def get_code(self, fullname: str) -> CodeType:
+        """The code of the text; no cache is read or written."""
+        return self.source_to_code(self._source.encode(), self.get_filename(fullname))
+
+
+class _Finder(MetaPathFinder):
+    """Gives the mutated module; the others come fresh from their files."""
+
+    def __init__(self, fullname: str, path: Path, source: str) -> None:
+        self._fullname = fullname
+        self._loader = _Mutated(fullname, str(path), source)
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        """The mutated module's, if it is asked for."""
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and fullname == self._fullname:
+            spec.loader = self._loader
+            return spec
+        return None

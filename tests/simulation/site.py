@@ -1,0 +1,288 @@
+"""The recount of the whole site: what each event means for the books. It trusts nobody but the kernel's facts."""
+
+from __future__ import annotations
+
+from signal import SIGKILL
+from typing import assert_never
+
+from procman.plan import Plan
+from procman.policy.events import (
+    Event,
+    Execed,
+    Exited,
+    Forked,
+    Guard,
+    GuardEnded,
+    Left,
+    Load,
+    Loaded,
+    LoadFailed,
+    ReopenLog,
+    ShutDown,
+    StartFailed,
+    State,
+    TimePassed,
+    TreeEnded,
+    WorkerId,
+)
+from procman.policy.requests import Asked, Departed, Down, Request, ShowStatus
+from tests.simulation.books import GroupBook, Run, SlotBook, Verdict
+from tests.simulation.operator_book import OperatorBook
+
+SLACK = 1e-9
+TERM_TO_KILL_S, KILL_TO_END_S = 2.0, 1.0
+"""The waits of the drain."""
+
+
+class SiteBook:
+    """The whole site."""
+
+    def __init__(self, stop_timeout: float | None) -> None:
+        self.default_timeout = stop_timeout
+        self.plan: Plan | None = None
+        self.groups: dict[str, GroupBook] = {}
+        self.by_pid: dict[int, Run] = {}
+        self.operator = OperatorBook()
+        self.now = 0.0
+        self.changed: set[str] = set()
+        """Groups that a reload has changed in this step."""
+        self.told: list[Run] = []
+        """Runs that were told to end in this step."""
+        self.loading = False
+        self.load_again = False
+        self.failures: dict[str, int] = {}
+        """Procman's own exit code for each group that has a failure for good, the first first."""
+        self.down_at: float | None = None
+        """When the site began to end."""
+        self.owed: int | None = None
+        """The exit code, from the moment at which it is known."""
+        self.said: int | None = None
+        """The exit code that the last line of the log gave."""
+        self.wished_at: float | None = None
+        """When somebody first asked for the end."""
+        self.limit_at: float | None = None
+        self.kill_now = False
+        self.drained_from: float | None = None
+        """When the last worker was gone, and nothing could start by itself."""
+        self.drains: list[tuple[float, int]] = []
+        """What those who are left were sent, and when."""
+        self.drained = False
+        """Whether nobody is left, or they were waited for long enough."""
+        self.guard_due: float | None = None
+        """When the guard is to be started again."""
+        self.guard_falls = 0
+        self.guard_began = 0.0
+
+    @property
+    def drain_until(self) -> float | None:
+        """When the present wait of the drain is over; None if there is none."""
+        if not self.drains or self.drained:
+            return None
+        since, number = self.drains[-1]
+        return since + (KILL_TO_END_S if number == SIGKILL else TERM_TO_KILL_S)
+
+    @property
+    def guard(self) -> Guard | None:
+        """What the guard is to be; None before the first plan."""
+        if self.plan is None:
+            return None
+        keeps = self.plan.orphans == "keep"
+        return Guard(self.plan.name, None if keeps else tuple((one.name, one.stop) for one in self.plan.groups))
+
+    def _failed_or_exited(self, fact: StartFailed | Exited) -> None:
+        if isinstance(fact, Exited):
+            self._exited(fact)
+            return
+        run = self._run(fact.worker)
+        run.error = fact
+        if run.pid is None:
+            run.verdict = self._judge(run, fact)
+            self._over(run)
+
+    def _time_passed(self) -> None:
+        if self.limit_at is not None and self.now >= self.limit_at:
+            self.limit_at, self.kill_now = None, True
+        if (until := self.drain_until) is not None and self.now >= until:
+            self.drained = self.drains[-1][1] == SIGKILL
+
+    def _guard_fell(self, fact: GuardEnded) -> None:
+        if self.guard is None or self.guard.rules is None or self.drained_from is not None:
+            return
+        if self.now - self.guard_began >= 60.0:
+            self.guard_falls = 0
+        delay = min(30.0, 0.5 * 2.0 ** (self.guard_falls - 1)) * (1 + 0.2 * fact.draw) if self.guard_falls else 0.0
+        self.guard_falls += 1
+        self.guard_due = self.now + delay
+
+    def wants(self, worker: WorkerId) -> bool:
+        """Whether this slot should have a worker, dependencies apart."""
+        group = self.groups[worker.group]
+        planned = not group.gone and worker.task < group.plan.workers and worker.task not in group.held
+        return self.down_at is None and planned and not group.gave_up
+
+    def keeps(self, run: Run) -> bool:
+        """Whether this very run should go on."""
+        group = self.groups[run.worker.group]
+        restarted = run.worker[:2] in self.operator.restarted
+        return self.wants(run.worker) and run.launch == group.plan.launch and group.regroup is None and not restarted
+
+    def find(self, worker: WorkerId) -> tuple[GroupBook, SlotBook]:
+        """The books of a worker's group and slot."""
+        group = self.groups[worker.group]
+        return group, group.slots.setdefault(worker.task, SlotBook())
+
+    def hear(self, event: Event, now: float) -> None:
+        """Note what an event means."""
+        self.now = now
+        self.changed, self.told = set(), []
+        self.operator.begin()
+        match event:
+            case Forked(worker, pid):
+                run = self.by_pid[pid] = self._run(worker)
+                run.pid = pid
+            case StartFailed() | Exited():
+                self._failed_or_exited(event)
+            case TreeEnded(pid):
+                self._over(self.by_pid.pop(pid))
+            case Load():
+                self.load_again = self.loading
+                self.loading = True
+            case Loaded() | LoadFailed():
+                self._loaded(event)
+            case ShutDown(_, at_once):
+                self._wished(at_once)
+            case Asked(_, request):
+                self._asked(request)
+            case TimePassed():
+                self._time_passed()
+            case Left(processes):
+                self.drained = self.drained or processes == 0
+            case GuardEnded():
+                self._guard_fell(event)
+            case Execed() | ReopenLog() | Departed():
+                pass
+            case _:
+                assert_never(event)
+
+    def end(self, code: int) -> None:
+        """The site begins to end, and this will be its code; a later reason changes nothing."""
+        if self.down_at is not None or self.plan is None:
+            return
+        self.down_at, self.owed = self.now, code
+        limit = self.default_timeout if self.plan.stop_timeout is None else self.plan.stop_timeout
+        self.limit_at = None if limit is None else self.now + limit
+        for group in self.groups.values():
+            group.regroup = None
+
+    def _run(self, worker: WorkerId) -> Run:
+        run = self.find(worker)[1].run
+        assert run is not None, f"the kernel speaks of {worker}, which nobody has started"
+        assert run.worker == worker, f"the kernel speaks of {worker}, but {run.worker} is there"
+        return run
+
+    def _exited(self, fact: Exited) -> None:
+        run = self.by_pid.get(fact.pid)
+        if run is None:
+            return
+        run.end, run.lived = fact, self.now - run.spawned_at
+        if run.asked_at is None:
+            if fact.leftover:
+                run.asked_at, run.kill_at = self.now, self.now + run.stop.grace
+            run.verdict = self._judge(run, fact)
+        if not fact.leftover:
+            del self.by_pid[fact.pid]
+            self._over(run)
+
+    def _judge(self, run: Run, fact: Exited | StartFailed) -> Verdict:
+        group, slot = self.find(run.worker)
+        if not self.wants(run.worker) or run.launch != group.plan.launch:
+            return Verdict(State.STOPPED)
+        if group.regroup is not None:
+            run.joins = True
+            return Verdict(State.BACKOFF)
+        verdict = group.judge(slot, run, fact, self.now)
+        if verdict.to is State.FAILED:
+            exhausted = group.plan.restart.on_exhausted
+            self.failures.setdefault(run.worker.group, verdict.code)
+            group.gave_up = exhausted == "stop"
+            if self.plan is not None and self.plan.exit_code_from == run.worker.group:
+                self.end(status(run))
+            if exhausted == "shutdown":
+                self.end(verdict.code)
+        return verdict
+
+    def _over(self, run: Run) -> None:
+        """Nothing is left of it: what must become of its slot, given what has happened since the verdict."""
+        group, verdict = self.groups[run.worker.group], run.verdict
+        wanted = self.wants(run.worker)
+        fresh = run.launch == group.plan.launch
+        stopped = Verdict(State.STOPPED)
+        if verdict is None or verdict == Verdict(State.BACKOFF):
+            joins = run.joins and wanted and fresh and group.regroup is not None
+            run.final = Verdict(State.BACKOFF) if joins else stopped
+        elif verdict.to is State.BACKOFF:
+            run.final = verdict if wanted and fresh else stopped
+        else:
+            run.final = verdict
+        name, held = run.worker.group, run.worker.task in group.held
+        if run.final.to is State.EXITED and not held and self.plan is not None and self.plan.exit_code_from == name:
+            self.end(status(run))
+
+    def _loaded(self, answer: Loaded | LoadFailed) -> None:
+        self.loading, self.load_again = self.load_again, False
+        if self.down_at is not None or self.drained_from is not None:
+            self.loading = False
+            return
+        if isinstance(answer, Loaded):
+            self._apply(answer.plan)
+        elif self.plan is None and not self.loading:
+            self.owed = 78
+
+    def _apply(self, plan: Plan) -> None:
+        self.plan = plan
+        for planned in plan.groups:
+            group = self.groups.get(planned.name)
+            if group is None:
+                self.groups[planned.name] = GroupBook(planned)
+            elif group.follow(planned):
+                self.changed.add(planned.name)
+                self.failures.pop(planned.name, None)
+        kept = {planned.name for planned in plan.groups}
+        for name, group in self.groups.items():
+            if name not in kept:
+                group.gone, group.regroup = True, None
+                group.forget_hand()
+                group.file_workers = 0
+                self.failures.pop(name, None)
+
+    def _asked(self, request: Request) -> None:
+        if isinstance(request, Down):
+            if request.now or self.down_at is None:
+                self._wished(request.now)
+        elif not isinstance(request, ShowStatus):
+            running = self.plan is not None and self.down_at is self.drained_from is None
+            named = {group.name for group in self.plan.groups} if self.plan is not None and running else set()
+            groups = {name: self.groups[name] for name in named}
+            alone = None if self.plan is None else self.plan.exit_code_from
+            for name in self.operator.hear(request, groups, alone):
+                self.failures.pop(name, None)
+
+    def _wished(self, at_once: bool) -> None:
+        again = self.wished_at is not None and self.now - self.wished_at >= 0.5
+        if self.wished_at is None:
+            self.wished_at = self.now
+        if self.drained_from is None:
+            if self.plan is None:
+                self.owed = 0
+            self.end(0)
+        self.kill_now = self.kill_now or at_once or again
+
+
+def status(run: Run) -> int:
+    """What a shell would say of the run; 12 where there was none."""
+    if run.error is not None or run.end is None:
+        return 12
+    if run.end.signal is not None:
+        return 128 + run.end.signal
+    assert run.end.exit_code is not None, "a process ends by a code or by a signal"
+    return run.end.exit_code
