@@ -1,0 +1,1 @@
+"""What the user writes: TOML files to a validated `Site` to a `Plan`. Runs in the loader, never in the core."""

@@ -1,0 +1,144 @@
+"""What a plan would run, for people, within 80 columns. Pure: plan in, text out."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+
+from procman import plan
+from procman.config.advice import INIT_STOP_TIMEOUT, stop_bound, warnings
+from procman.config.foresight import Machine
+from procman.words import CAPABILITIES, duration, signal_name
+
+_WIDTH = 80
+_PLAIN = re.compile(r"[\w@%+=:,./${}-]+")
+
+
+def render(site: plan.Plan, machine: Machine | None = None) -> str:
+    """A block for each group, then what concerns the whole, then what is doubtful, on this machine if there is one."""
+    total = sum(group.workers for group in site.groups)
+    head = (
+        f"site {site.name}: {_count(len(site.groups), 'group')}, {_count(total, 'worker')}, digest {plan.digest(site)}"
+    )
+    blocks = [_fit(head), *(_group(group) for group in site.groups), _whole(site)]
+    if found := warnings(site, machine):
+        blocks.append("\n".join(_wrap("warning: ", text) for text in found))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _group(group: plan.GroupPlan) -> str:
+    lines = [_fit(f"{group.name}: {_size(group)}")]
+    launch = group.launch
+    lines.append(_line("command", " ".join(map(_word, launch.command))))
+    lines.append(_line("in", launch.cwd))
+    if told := [*_surroundings(launch), *(_rights(launch.privileges) if launch.privileges else ())]:
+        lines.append(_wrap("  with     ", ", ".join(told)))
+    lines.append(_line("restart", _restart(group.restart)))
+    if group.restart.when != "never" and group.restart.max_restarts:
+        lines.append(_line("backoff", _backoff(group.restart.backoff)))
+    lines.append(_line("stop", _stop(group.stop)))
+    if group.after:
+        lines.append(_wrap("  after    ", ", ".join(f"{name} ({condition})" for name, condition in group.after)))
+    return "\n".join(lines)
+
+
+def _size(group: plan.GroupPlan) -> str:
+    if not group.workers:
+        return "not enabled"
+    kind = "" if group.kind == "service" else "job, "
+    return f"{kind}{_count(group.workers, 'worker')}" + (" (one for each CPU)" if group.auto else "")
+
+
+def _surroundings(launch: plan.Launch) -> Iterator[str]:
+    if launch.pass_env is not None:
+        yield f"no environment but {' '.join(launch.pass_env)}" if launch.pass_env else "no environment of procman's"
+    if launch.umask is not None:
+        yield f"umask {launch.umask:04o}"
+
+
+def _rights(rights: plan.Privileges) -> Iterator[str]:
+    for name, value in (("uid", rights.uid), ("gid", rights.gid)):
+        if value is not None:
+            yield f"{name} {value}"
+    if rights.groups is not None:
+        yield f"groups {' '.join(map(str, rights.groups)) or 'none'}"
+    for limit in rights.limits:
+        parts = [limit.soft] if limit.hard is None else [limit.soft, limit.hard]
+        yield f"{limit.name} {':'.join('unlimited' if part < 0 else str(part) for part in parts)}"
+    if rights.capabilities is not None:
+        yield f"capabilities {' '.join(CAPABILITIES[number] for number in rights.capabilities) or 'none'}"
+    if rights.no_new_privileges:
+        yield "no new privileges"
+    if rights.nice is not None:
+        yield f"nice {rights.nice}"
+    if rights.oom_score_adj is not None:
+        yield f"oom_score_adj {rights.oom_score_adj}"
+    if rights.cpu_affinity is not None:
+        yield f"CPUs {' '.join(map(str, rights.cpu_affinity))}"
+    if rights.parent_death_signal is not None:
+        yield f"{signal_name(rights.parent_death_signal)} if procman dies"
+
+
+def _restart(restart: plan.Restart) -> str:
+    end = {"shutdown": "the site shuts down", "stop": "the group stops", "ignore": "the rest runs on"}
+    if restart.when == "never" or restart.max_restarts == 0:
+        return f"never; after a failure {end[restart.on_exhausted]}"
+    whom = "" if restart.strategy == "one-for-one" else " (all together)"
+    window = "" if restart.window is None else f" in {duration(restart.window)}"
+    return f"{restart.when}{whom}, at most {restart.max_restarts}{window}, then {end[restart.on_exhausted]}"
+
+
+def _backoff(backoff: plan.Backoff | None) -> str:
+    if backoff is None:
+        return "none: every restart is immediate"
+    times = f", times {backoff.factor:g}" if backoff.factor != 1 else ""
+    return f"0s, then {duration(backoff.initial)}{times}, up to {duration(backoff.max)}"
+
+
+def _stop(stop: plan.Stop) -> str:
+    whom = "" if stop.scope == "tree" else " to the leader"
+    return f"{signal_name(stop.signal)}{whom}, SIGKILL after {duration(stop.grace)}"
+
+
+def _whole(site: plan.Plan) -> str:
+    bound = stop_bound(site)
+    text = f"stops within {duration(bound)} at worst"
+    if site.stop_timeout is not None:
+        text = f"stops within {duration(min(bound, site.stop_timeout))} at worst (stop_timeout)"
+    elif bound > INIT_STOP_TIMEOUT:
+        text += f"; as process 1 all is killed after {duration(INIT_STOP_TIMEOUT)}"
+    lines = [_fit(text)]
+    if site.exit_code_from:
+        lines.append(_fit(f"exits with the code of {site.exit_code_from}"))
+    if site.log.file:
+        lines.append(_fit(f"logs to {site.log.file}"))
+    return "\n".join(lines)
+
+
+def _word(word: str) -> str:
+    """A word of a template as one would type it."""
+    typed = word.replace("$$", "$")
+    return typed if _PLAIN.fullmatch(typed) else shlex.quote(typed)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _line(name: str, text: str) -> str:
+    return _fit(f"  {name:<8} {text}")
+
+
+def _fit(text: str) -> str:
+    text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
+
+
+def _wrap(first: str, text: str) -> str:
+    """A text over as many lines as it needs, indented below its first word."""
+    # Imported here: only `check` prints anything.
+    import textwrap
+
+    rest = " " * len(first)
+    return textwrap.fill(text, _WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
