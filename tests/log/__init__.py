@@ -1,0 +1,1 @@
+"""The event log: what its lines hold, and how they get out."""

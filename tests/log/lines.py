@@ -1,0 +1,105 @@
+"""A line of every kind as a record, and the schema that every JSON line is held against."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from procman.log.fields import schema
+from procman.policy.events import Exit, Notice, Record, Retry, State, Transition, Usage, WorkerId
+
+_VALIDATOR = Draft202012Validator(schema())
+
+API = WorkerId("api", 0, 2)
+CRASH = Transition(
+    API,
+    4242,
+    State.RUNNING,
+    State.BACKOFF,
+    "killed by SIGKILL",
+    "warning",
+    Exit(None, 9, 5.9, Usage(1.25, 34_000_000)),
+    Retry(3, 97, 0.5),
+)
+RECORDS: dict[str, Record] = {
+    "loading": Notice("site.loading", "info", "a.toml", {"files": ["a.toml"], "pid": 1, "version": "1.0"}),
+    "started": Notice(
+        "site.started", "info", "", {"digest": "0123456789ab", "files": ("/a.toml",), "groups": 1, "workers": 2}
+    ),
+    "starting": Transition(API, None, State.STOPPED, State.STARTING, "first start"),
+    "running": Transition(API, 4242, State.STARTING, State.RUNNING, "started"),
+    "crash": CRASH,
+    "stopping": Transition(API, 4242, State.RUNNING, State.STOPPING, "SIGTERM"),
+    "killing": Transition(API, 4242, State.STOPPING, State.KILLING, "still there after 8s of grace", "warning"),
+    "stopped": Transition(
+        API, 4242, State.KILLING, State.STOPPED, "killed by SIGKILL", exit=Exit(None, 9, 61.0, Usage())
+    ),
+    "exited": Transition(API, 4242, State.RUNNING, State.EXITED, "exit status 0", exit=Exit(0, None, 0.41, Usage())),
+    "failed": Transition(
+        API,
+        4242,
+        State.RUNNING,
+        State.FAILED,
+        "exit status 1; 10 restarts in 10m spent",
+        "error",
+        Exit(1, None, 0.1, Usage()),
+    ),
+    "cannot start": Transition(
+        API,
+        None,
+        State.STARTING,
+        State.FAILED,
+        "cannot start: /usr/local/lib/shop/bin/a-program-with-a-long-name: command not found; not retried",
+        "error",
+    ),
+    "gave up": Notice(
+        "group.failed",
+        "error",
+        "api:0 failed for good: exit status 1; 10 restarts in 10m spent",
+        {"group": "api", "restarts": 10, "max_restarts": 10, "window_s": 600.0, "on_exhausted": "stop"},
+    ),
+    "blocked": Notice("group.blocked", "error", "blocked: migrate has failed", {"group": "api"}),
+    "applied": Notice(
+        "config.applied",
+        "info",
+        "",
+        {
+            "digest": "ba9876543210",
+            "started": ["a"],
+            "stopped": [],
+            "restarted": ["b", "c"],
+            "scaled": [],
+            "changed": [],
+        },
+    ),
+    "rejected": Notice(
+        "config.rejected",
+        "error",
+        "a.toml: 1 error",
+        {"digest": "0123456789ab", "diagnostics": "\x1b[1ma.toml:1:1:\x1b[0m bad\n    1 | x\n"},
+    ),
+    "defect": Notice("site.internal_error", "error", "ValueError: x", {"dropped": "Load()"}),
+    "moved": Notice("log.moved", "info", "the log goes on in /log", {"file": "/log"}),
+    "unopened": Notice("log.failed", "error", "cannot open /log: Permission denied", {"file": "/log"}),
+    "lost": Notice("log.lost", "warning", "2 lines lost", {"lines": 2}),
+    "ending": Notice("site.stopping", "info", "SIGTERM", {"digest": "0123456789ab", "exit_code": 0}),
+    "draining": Notice("site.draining", "warning", "1 process (sh (pid 41)) left: killed", {"processes": 1}),
+    "helper": Notice("helper.ended", "warning", "the guard was killed", {"helper": "guard", "delay_s": 0.5}),
+    "scaled": Notice("group.scaled", "info", "a: 5", {"group": "a", "workers": 5, "file_workers": 2}),
+    "signalled": Notice("group.signalled", "info", "SIGUSR1 to a:0", {"group": "a", "signal": "SIGUSR1"}),
+    "uncontrolled": Notice("control.unavailable", "warning", "no control socket: /run is no directory"),
+    "unsaid": Notice("termination_log.failed", "warning", "cannot write /t: No space left on device", {"file": "/t"}),
+    "ended": Notice("site.stopped", "info", "", {"exit_code": 0, "orphans": 3}),
+}
+
+
+def parsed(line: bytes) -> dict[str, Any]:
+    """The fields of a JSON line that is all that it must be."""
+    assert line.endswith(b"\n")
+    assert len(line) <= 4096
+    fields: dict[str, Any] = json.loads(line)
+    errors = [error.message for error in _VALIDATOR.iter_errors(fields)]
+    assert errors == [], line
+    return fields
