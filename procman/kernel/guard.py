@@ -1,0 +1,114 @@
+"""The guard from outside: what it would have to know is kept where it can read it, and its process is kept.
+
+The guard ends the workers if the core is gone without having done so: killed, or broken. It is an exec'd child in a
+session of its own (`guard_process.py`), not a parent-death signal: that would force every start off the fast path.
+
+What it would have to know is who the workers are, and that nobody can tell it any more once the core is dead: the
+workers are somebody else's children then, and nginx or redis have written over the marker in their environment. So the
+core writes each worker's pid and stop rule into a file in memory that the guard inherits: one pwrite at a start and
+one at an end, 2 µs each. A pipe costs as much, but its reader would have to wake up at every start to empty it; from
+the file the guard reads once, when the core is gone. What a record says is whole, since one small write is.
+
+The guard is killed and reaped before an orderly end, so there is nothing that it could misunderstand. If it and the
+core are killed together, the workers live on.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from signal import SIGKILL
+
+from procman.kernel import processes
+from procman.kernel.spawn import Spawner, SpawnError
+from procman.plan import Stop
+from procman.words import signal_name
+
+BOOT = "import sys; sys.path.append(sys.argv[1]); from procman.kernel.guard_process import main; main(*sys.argv[2:])"
+_RULE = b" %2d %-6b %12.3f\n"
+_HELPER = _RULE % (SIGKILL, b"tree", 0.0)
+_EMPTY = b" " * 31 + b"\n"
+"""A record: the pid in eight places, then signal, scope and grace; or nobody's."""
+_LONGEST_S = 1e7
+"""No grace is longer, or it would not fit."""
+
+
+class Guard:
+    """The account of who is to be ended, and the guard's process. `pid` is None while there is none."""
+
+    __slots__ = ("_file", "_free", "_places", "_rules", "_site", "_spawner", "_started", "_tell", "pid")
+
+    def __init__(self, spawner: Spawner, tell: Callable[[str], None]) -> None:
+        """`tell` is called with the reason when it has ended, or cannot start, although it should run."""
+        self._spawner, self._tell = spawner, tell
+        self._file = -1
+        """-1: no account is kept. At process 1, which nobody outlives."""
+        self._places: dict[int, tuple[int, str]] = {}
+        """By pid: where its record is, and the group ("" for a helper)."""
+        self._free: list[int] = []
+        self._rules: dict[str, bytes] = {}
+        self._site = ""
+        me = processes.read("self")
+        self._started = me.started if me else 0
+        self.pid: int | None = None
+        if os.getpid() != 1:
+            with suppress(OSError):
+                self._file = os.memfd_create("procman-guard")
+
+    def told(self, pid: int | None, group: str = "") -> None:
+        """A worker of this group has this pid now; without a group, a helper has (if it could start)."""
+        if self._file >= 0 and pid is not None:
+            place = self._free.pop() if self._free else len(self._places)
+            self._places[pid] = place, group
+            self._write(place, b"%8d%b" % (pid, self._rules.get(group, _HELPER)))
+
+    def forget(self, pid: int) -> None:
+        """Nothing is left of who had this pid, if it was told."""
+        place, _ = self._places.pop(pid, (-1, ""))
+        if place >= 0:
+            self._free.append(place)
+            self._write(place, _EMPTY)
+
+    def follow(self, site: str, rules: tuple[tuple[str, Stop], ...] | None) -> None:
+        """Have it run, for this site and by these rules, or not at all. Its end, or that it cannot start, is told."""
+        if self.pid is not None and (rules is None or site != self._site):
+            self.close()
+        self._site = site
+        if rules is None or os.getpid() == 1:
+            return
+        for group, stop in rules:
+            self._rules[group] = _RULE % (stop.signal, stop.scope.encode(), min(stop.grace, _LONGEST_S))
+        for pid, (place, group) in self._places.items():
+            self._write(place, b"%8d%b" % (pid, self._rules.get(group, _HELPER)))
+        if self._file < 0:
+            self._tell("the guard cannot start: there was no memory for its account")
+        elif self.pid is None:
+            try:
+                self.pid = self._spawner.helper(self._argv(), self._file)
+            except SpawnError as error:
+                self._tell(f"the guard cannot start: {error.reason}")
+
+    def ended(self, exit_code: int) -> None:
+        """It was reaped with this exit code, negative for a signal."""
+        self.pid = None
+        how = f"was killed by {signal_name(-exit_code)}" if exit_code < 0 else f"exited with status {exit_code}"
+        self._tell(f"the guard {how}")
+
+    def close(self) -> None:
+        """End it, so that it cannot take this end for another."""
+        if self.pid is not None:
+            with suppress(OSError):
+                os.kill(self.pid, SIGKILL)
+                os.waitpid(self.pid, 0)
+            self.pid = None
+
+    def _argv(self) -> tuple[str, ...]:
+        root = __file__.rsplit("/", 3)[0]
+        me = (str(os.getpid()), str(self._started))
+        return (sys.executable, "-I", "-S", "-c", BOOT, root, *me, self._site)
+
+    def _write(self, place: int, record: bytes) -> None:
+        with suppress(OSError):  # no memory: what is not written cannot be ended
+            os.pwrite(self._file, record, place * len(_EMPTY))

@@ -1,0 +1,213 @@
+"""The guard: waits until the core is gone, ends what it has left behind, and ends itself. A program of its own.
+
+It knows the leaders and their stop rules from the core's account (see `guard.py`), which it reads once the core is
+dead. A worker is its leader, whoever is in the leader's session or group, and whoever descends from these. An orphan of
+a worker that has left all that is known by the site's name in its environment; where that is overwritten too, it lives
+on. Nobody is taken for one of the site who was there before the core, and nobody is signalled but through a pidfd.
+
+It has no descriptor of the core's but the account, blocks all signals, never wakes while the core lives, and imports
+the least that can be.
+"""
+
+# ruff: noqa: PTH123 - no pathlib: it costs half a megabyte
+
+from __future__ import annotations
+
+import os
+import select
+from time import monotonic
+
+from procman.kernel import processes
+from procman.kernel.processes import Process
+
+TYPE_CHECKING = False  # as type checkers know it, without importing typing
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # without the enums of `signal`, which cost a megabyte and milliseconds
+
+_ACCOUNT = 1
+"""The descriptor of the account."""
+
+_ORPHANS_GRACE_S = 8.0
+_LAST_WAIT_S = 5.0
+"""After the last KILL: who is there then cannot be ended."""
+
+
+class Tree:
+    """A worker, and how it is to end. `leader` is -1 for the orphans, who have none."""
+
+    __slots__ = ("deadline", "leader", "leader_lives", "number", "scope")
+
+    def __init__(self, leader: int, number: int, scope: str, deadline: float) -> None:
+        self.leader, self.number, self.scope, self.deadline = leader, number, scope, deadline
+        self.leader_lives = False
+
+
+class Member:
+    """A process of a tree; `sent` is what it was sent."""
+
+    __slots__ = ("pidfd", "process", "sent", "tree")
+
+    def __init__(self, process: Process, tree: Tree) -> None:
+        self.process, self.tree = process, tree
+        self.pidfd: int | None = None
+        self.sent: set[int] = set()
+
+    def send(self, number: int) -> None:
+        """Send it, once; a stopped process hears it too."""
+        if number not in self.sent:
+            self.sent.add(number)
+            numbers = (number,) if number == signal.SIGKILL else (number, signal.SIGCONT)
+            processes.send(self.pidfd, self.process, *numbers)
+
+
+class Site:
+    """All that is to be ended."""
+
+    __slots__ = ("_last", "_marker", "_members", "_orphans", "_poll", "_since", "_trees")
+
+    def __init__(self, trees: dict[int, Tree], since: int, name: str) -> None:
+        """`since` is when the core was started, in clock ticks."""
+        now = monotonic()
+        self._trees, self._since = trees, since
+        """Only the leaders' pids are keys: 0 is the session of whoever belongs to another pid namespace."""
+        self._orphans = Tree(-1, signal.SIGTERM, "tree", now + _ORPHANS_GRACE_S)
+        self._last = max(tree.deadline for tree in self._all()) + _LAST_WAIT_S
+        self._marker = b"\0PROCMAN_SITE=%b\0" % os.fsencode(name)
+        self._members: dict[tuple[int, int], Member] = {}
+        """By pid and start."""
+        self._poll = select.poll()
+
+    def end(self) -> None:
+        """Have all of it end, and wait until it has."""
+        while self._look() and (now := monotonic()) < self._last:
+            deadline = min([tree.deadline for tree in self._all() if tree.deadline > now], default=self._last)
+            while now < deadline and any(member.pidfd is not None for member in self._members.values()):
+                self._wait(deadline - now)
+                now = monotonic()
+
+    def _all(self) -> list[Tree]:
+        return [*self._trees.values(), self._orphans]
+
+    def _look(self) -> bool:
+        """Look who is there, and send to each what is due: whether anybody is."""
+        everybody = processes.everybody()
+        owners = self._owners(everybody)
+        for tree in self._all():
+            tree.leader_lives = owners.get(tree.leader) is tree
+        alive = set(owners.values())
+        self._trees = {leader: tree for leader, tree in self._trees.items() if tree in alive}
+        present: dict[tuple[int, int], Member] = {}
+        for pid, tree in owners.items():
+            identity = pid, everybody[pid].started
+            present[identity] = self._members.get(identity) or Member(everybody[pid], tree)
+        for identity, member in self._members.items():
+            if identity not in present:
+                self._release(member)
+        self._members = present
+        for member in present.values():
+            self._hold(member)
+            self._send_what_is_due(member)
+        return bool(present)
+
+    def _owners(self, everybody: dict[int, Process]) -> dict[int, Tree]:
+        """Who is of the site, by pid. Here the site's cgroup comes in: who is in it is of the site."""
+        heir, me = os.getppid(), os.getpid()  # the core's children are now children of the guard's new parent
+        young = {pid: one for pid, one in everybody.items() if one.started >= self._since and pid != me}
+        owners = {member.process.pid: member.tree for member in self._members.values() if member.process.pid in young}
+        for pid, one in young.items():
+            tree = self._trees.get(pid) if one.parent == heir else None
+            tree = tree or self._trees.get(one.session) or self._trees.get(one.group)
+            if tree is None and one.parent == heir and self._is_marked(pid):
+                tree = self._orphans
+            if tree is not None:
+                owners.setdefault(pid, tree)
+        roots = set(owners)
+        for pid, root in processes.below(roots, young, {me}).items():
+            owners[pid] = owners[root]
+        return owners
+
+    def _is_marked(self, pid: int) -> bool:
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                return self._marker in b"\0" + file.read()
+        except OSError:
+            return False
+
+    def _hold(self, member: Member) -> None:
+        if member.pidfd is None:
+            try:
+                member.pidfd = processes.hold(member.process)
+            except OSError:  # no descriptor is left: it is signalled by its number, and looked for again
+                return
+            if member.pidfd is not None:
+                self._poll.register(member.pidfd, select.POLLIN)
+
+    def _send_what_is_due(self, member: Member) -> None:
+        tree, process = member.tree, member.process
+        if monotonic() >= tree.deadline:
+            member.send(signal.SIGKILL)
+        elif not tree.leader_lives:
+            member.send(signal.SIGTERM)
+        elif process.pid == tree.leader or (tree.scope == "tree" and process.group == tree.leader):
+            member.send(tree.number)
+
+    def _wait(self, timeout_s: float) -> None:
+        """Wait for ends; what a leader leaves behind is told to end at once."""
+        gone = {pidfd for pidfd, _ in self._poll.poll(max(0.0, timeout_s) * 1000 + 1)}
+        ended = [member for member in self._members.values() if member.pidfd in gone]
+        for member in ended:
+            self._release(member)
+            del self._members[member.process.pid, member.process.started]
+            if member.process.pid == member.tree.leader:
+                member.tree.leader_lives = False
+        headless = {member.tree for member in ended if not member.tree.leader_lives}
+        for member in self._members.values():
+            if member.tree in headless:
+                self._send_what_is_due(member)
+
+    def _release(self, member: Member) -> None:
+        if member.pidfd is not None:
+            self._poll.unregister(member.pidfd)
+            os.close(member.pidfd)
+            member.pidfd = None
+
+
+def main(core: str, since: str, site: str) -> None:
+    """Guard the core of this pid, which was started at `since`."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    os.chdir("/")
+    null = os.open("/dev/null", os.O_RDWR)
+    for standard in (0, 2):
+        os.dup2(null, standard)
+    os.close(null)
+    with open("/proc/self/comm", "w") as comm:
+        comm.write("procman-guard")
+    _wait_for_the_end_of(int(core))
+    Site(_read_account(monotonic()), int(since), site).end()
+
+
+def _wait_for_the_end_of(core: int) -> None:
+    try:
+        pidfd = os.pidfd_open(core)
+    except ProcessLookupError:
+        return
+    if os.getppid() == core:  # else it has ended, and what has its number now is somebody else
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        poll.poll()
+    os.close(pidfd)
+
+
+def _read_account(now: float) -> dict[int, Tree]:
+    """The leaders, or their groups where these outlived them, by pid."""
+    trees = {}
+    offset = 0
+    while chunk := os.pread(_ACCOUNT, 1 << 16, offset):
+        offset += len(chunk)
+        for record in chunk.splitlines():
+            if record.strip(b"\0 "):
+                pid, number, scope, grace = record.split()
+                trees[int(pid)] = Tree(int(pid), int(number), scope.decode(), now + float(grace))
+    return trees

@@ -1,0 +1,275 @@
+"""The real machine: waits for what happens, starts, signals and reaps processes.
+
+It decides nothing: what it sees becomes facts and wishes, and it does what the actions say. It never polls: with
+nothing to do it sleeps until a signal, a descriptor or a deadline.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from errno import EINVAL
+from time import monotonic
+from typing import Protocol, assert_never
+
+from procman.kernel.descriptors import seal_descriptors
+from procman.kernel.drain import Drain as Draining
+from procman.kernel.guard import Guard as Guarding
+from procman.kernel.loader import Loader
+from procman.kernel.poller import READ, Poller
+from procman.kernel.say import say
+from procman.kernel.signals import SignalPipe
+from procman.kernel.spawn import Spawner, SpawnError, answer
+from procman.kernel.tree import Trees
+from procman.plan import LogPlan
+from procman.policy.events import (
+    Action,
+    ConfigureLog,
+    Drain,
+    Event,
+    Execed,
+    Exited,
+    Forked,
+    Guard,
+    GuardEnded,
+    Print,
+    ReopenLog,
+    RunLoader,
+    Signal,
+    Spawn,
+    StartFailed,
+    TimePassed,
+    TreeEnded,
+    Usage,
+    Wish,
+    WorkerId,
+)
+from procman.policy.requests import Answer
+
+LOAD_TIMEOUT_S = 30.0
+FACTS_IN_A_ROW = 256
+"""So many queued facts at most before deadlines and signals have their turn: facts can make facts."""
+_LONGEST_SLEEP_S = 86400.0  # epoll counts milliseconds in an int
+
+
+class Log(Protocol):
+    """What the kernel does to the log when it is told to."""
+
+    def configure(self, site: str, log: LogPlan) -> None: ...
+    def reopen(self) -> None: ...
+
+
+class LinuxKernel:
+    """`loop.Kernel` over Linux. One in a process: signals and children belong to the process as a whole."""
+
+    __slots__ = (
+        "_children_may_have_ended",
+        "_drain",
+        "_facts",
+        "_facts_in_a_row",
+        "_guard",
+        "_loader",
+        "_log",
+        "_poller",
+        "_signals",
+        "_spawner",
+        "_starting",
+        "_trees",
+        "tell",
+    )
+
+    def __init__(
+        self, poller: Poller, log: Log, loader_argv: Sequence[str], *, load_timeout_s: float = LOAD_TIMEOUT_S
+    ) -> None:
+        seal_descriptors()
+        self._poller, self._log = poller, log
+        self._facts: deque[Event] = deque()
+        self.tell = self._facts.append  # has `wait` give an event, in its turn
+        self._facts_in_a_row = 0
+        self._children_may_have_ended = True
+        self._starting: dict[int, tuple[WorkerId, int]] = {}
+        """Forked, and not yet known to have exec'd, with the pipe that will tell."""
+        self._trees = Trees(poller, self._tree_ended)
+        self._drain = Draining(poller, self._facts.append, self._helpers)
+        self._signals = SignalPipe(poller, self._signalled)  # before the first child: CHLD may be ignored still
+        self._spawner = Spawner()
+        self._guard = Guarding(self._spawner, self._guard_ended)
+        self._loader = Loader(poller, self._spawner, tuple(loader_argv), load_timeout_s, self._facts.append)
+
+    def now(self) -> float:
+        """See `loop.Kernel`."""
+        return monotonic()
+
+    def wait(self, deadline: float | None) -> Event:
+        """See `loop.Kernel`. Deadlines come before deaths, and between two deaths signals have their turn."""
+        while True:
+            if self._facts and self._facts_in_a_row < FACTS_IN_A_ROW:
+                self._facts_in_a_row += 1
+                return self._facts.popleft()
+            self._facts_in_a_row = 0
+            now = monotonic()
+            if deadline is not None and now >= deadline:
+                return TimePassed()
+            self._keep_own_deadlines(now)
+            if self._trees.killed:
+                self._trees.look()
+            if self._facts:
+                self._poller.poll(0)
+            elif self._children_may_have_ended:
+                ended = self._reap()
+                if ended is not None:
+                    self._poller.poll(0)
+                    return ended
+            elif self._drain.due:
+                self._children_may_have_ended = self._drain.look()
+            else:
+                self._poller.poll(self._timeout(deadline, now))
+
+    def perform(self, action: Action) -> None:
+        """See `loop.Kernel`."""
+        match action:
+            case Spawn():
+                self._spawn(action)
+            case Signal():
+                self._trees.signal(action.pid, action.signal, action.scope)
+            case Drain():
+                self._drain.signal(action.signal)
+            case Guard():
+                self._guard.follow(action.site, action.rules)
+            case RunLoader():
+                self._loader.start(monotonic())
+                self._guard.told(self._loader.pid)
+            case Print():
+                say(action.text)
+            case ConfigureLog():
+                self._spawner.serve(action.site)
+                self._log.configure(action.site, action.log)
+            case ReopenLog():
+                self._log.reopen()
+            case Answer():
+                pass  # to be given by whoever serves the clients
+            case _:
+                assert_never(action)
+
+    def close(self) -> None:
+        """End the helpers and release the descriptors. Workers are the manager's; handlers stay till the end."""
+        self._guard.close()
+        self._loader.close()
+        self._drain.close()
+        for pid in tuple(self._starting):
+            self._settle(pid)
+        self._signals.close()
+        self._spawner.close()
+
+    # --- waiting ---------------------------------------------------------------------------------------
+
+    def _signalled(self, wishes: list[Wish]) -> None:
+        self._children_may_have_ended = True  # after any signal: the pipe may have been full when CHLD came
+        self._facts.extend(wishes)
+
+    def _timeout(self, deadline: float | None, now: float) -> float | None:
+        times = [time for time in (deadline, self._loader.deadline) if time is not None]
+        return min(max(min(times) - now, 0.0), _LONGEST_SLEEP_S) if times else None
+
+    def _keep_own_deadlines(self, now: float) -> None:
+        if self._loader.deadline is not None and now >= self._loader.deadline:
+            self._loader.expire()
+
+    # --- reaping ---------------------------------------------------------------------------------------
+
+    def _reap(self) -> Event | None:
+        """One child's end, or what has to be told before it; None if nobody has ended (or it was a helper)."""
+        pid, group = -1, 0
+        if self._starting or self._trees.leftovers:  # rare, and worth a look at who it is while that can still be asked
+            pid = _who_has_ended()
+            if pid in self._starting:
+                self._settle(pid)
+                return self._facts.popleft()
+            group = os.getpgid(pid) if pid else 0
+        try:
+            pid, status, rusage = os.wait4(pid, os.WNOHANG) if pid else (0, 0, None)
+        except ChildProcessError:
+            pid = 0
+        if not pid or rusage is None:
+            self._children_may_have_ended = False
+            return None
+        code = os.waitstatus_to_exitcode(status)
+        if pid in self._helpers():
+            self._helper_ended(pid, code)
+            return None
+        leftover = self._trees.reaped(pid, group)
+        if not leftover:
+            self._guard.forget(pid)
+        self._drain.reaped()
+        usage = Usage(rusage.ru_utime + rusage.ru_stime, rusage.ru_maxrss * 1024)
+        return Exited(pid, code if code >= 0 else None, -code if code < 0 else None, usage, leftover, _draw())
+
+    def _tree_ended(self, fact: TreeEnded) -> None:
+        self._guard.forget(fact.pid)
+        self._facts.append(fact)
+
+    def _helper_ended(self, pid: int, code: int) -> None:
+        if pid == self._guard.pid:
+            self._guard.ended(code)
+        else:
+            self._guard.forget(pid)
+            self._loader.ended(code)
+
+    def _guard_ended(self, reason: str) -> None:
+        self._facts.append(GuardEnded(reason, _draw()))
+
+    def _helpers(self) -> set[int | None]:
+        return {self._loader.pid, self._guard.pid}
+
+    # --- starting --------------------------------------------------------------------------------------
+
+    def _spawn(self, action: Spawn) -> None:
+        worker = action.worker
+        try:
+            if self._spawner.must_fork(action.launch):
+                pid, pipe = self._spawner.fork(worker, action.launch)
+                self._starting[pid] = worker, pipe
+                self._facts.append(Forked(worker, pid))
+                with suppress(OSError):  # no room for a watch: it is settled at its end
+                    self._poller.watch(pipe, READ, lambda _mask: self._settle(pid))
+            else:
+                pid = self._spawner.spawn(worker, action.launch)
+                self._facts += (Forked(worker, pid), Execed(worker))
+            self._trees.begun(pid)
+            self._guard.told(pid, worker.group)
+        except SpawnError as error:
+            self._facts.append(_start_failed(worker, error))
+        except ValueError as error:  # a text that no environment can hold
+            self._facts.append(StartFailed(worker, "exec", EINVAL, str(error), _draw()))
+
+    def _settle(self, pid: int) -> None:
+        """Learn from its pipe how a forked child fared; with the child dead there is always an answer."""
+        worker, pipe = self._starting[pid]
+        try:
+            error = answer(pipe)
+        except BlockingIOError:
+            return
+        del self._starting[pid]
+        self._poller.unwatch(pipe)
+        os.close(pipe)
+        self._facts.append(Execed(worker) if error is None else _start_failed(worker, error))
+
+
+def _who_has_ended() -> int:
+    """The pid of a child that could be reaped now, and is not; 0 if there is none."""
+    try:
+        child = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return 0
+    return child.si_pid if child else 0
+
+
+def _start_failed(worker: WorkerId, error: SpawnError) -> StartFailed:
+    return StartFailed(worker, error.stage, error.errno, error.reason, _draw())
+
+
+def _draw() -> float:
+    """A random number in [0, 1); the module `random` would cost the core a megabyte."""
+    return int.from_bytes(os.urandom(6), "big") / 2**48

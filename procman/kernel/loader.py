@@ -1,0 +1,134 @@
+"""The loader from outside: a child that reads the configuration, with a deadline and a bound on what it may say.
+
+It knows nothing of TOML, and whatever the child does ends in one `Loaded` or one `LoadFailed`.
+
+The child is believed when it has been reaped with status 0: all that it wrote is then in the pipe. Waiting for the
+end of file instead would wait for whoever else holds the pipe open.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+
+from procman import words
+from procman.kernel.poller import READ, Poller
+from procman.kernel.spawn import Spawner, SpawnError
+from procman.plan import from_json
+from procman.policy.events import Loaded, LoadFailed
+
+MAX_ANSWER = 64 * 1024 * 1024
+_CHUNK = 65536
+
+
+class Loader:
+    """Runs one loader at a time. `pid` is its child until it is reaped or given up, `deadline` when that is."""
+
+    __slots__ = ("_answer", "_argv", "_deliver", "_pipe", "_poller", "_spawner", "_timeout", "deadline", "pid")
+
+    def __init__(
+        self,
+        poller: Poller,
+        spawner: Spawner,
+        argv: tuple[str, ...],
+        timeout_s: float,
+        deliver: Callable[[Loaded | LoadFailed], None],
+    ) -> None:
+        self._poller, self._spawner, self._argv, self._deliver = poller, spawner, argv, deliver
+        self._timeout = timeout_s
+        self._pipe = -1
+        self._answer = bytearray()
+        self.pid: int | None = None
+        self.deadline: float | None = None
+
+    def start(self, now: float) -> None:
+        """Start the child; the answer is delivered later, or at once if it cannot start."""
+        if self.pid is not None:
+            self._deliver(LoadFailed("the configuration is being read already", ""))
+            return
+        try:
+            self._pipe, stdout = os.pipe2(os.O_CLOEXEC)
+        except OSError as error:
+            self._deliver(_broken(f"no pipe: {os.strerror(error.errno or 0)}"))
+            return
+        os.set_blocking(self._pipe, False)  # this end alone: the child writes as every program does
+        self._poller.watch(self._pipe, READ, self._collect)
+        try:
+            self.pid = self._spawner.helper(self._argv, stdout)
+            self.deadline = now + self._timeout
+        except SpawnError as error:
+            self._give_up()
+            self._deliver(_broken(error.reason))
+        finally:
+            os.close(stdout)
+
+    def ended(self, exit_code: int) -> None:
+        """The child was reaped with this exit code, negative for a signal."""
+        self._collect(READ)
+        if self.pid is None:  # it had said too much
+            return
+        answer = self._answer
+        self._give_up()
+        if exit_code < 0:
+            self._deliver(_broken(f"died of {words.signal_name(-exit_code)}"))
+        elif exit_code > 0:
+            self._deliver(_broken(f"exited with status {exit_code}"))
+        else:
+            self._deliver(_judge(answer))
+
+    def expire(self) -> None:
+        """The deadline has come: kill the child and say so. Its end, whenever that is, is then an orphan's."""
+        self.close()
+        reason = f"the configuration was not read within {self._timeout:g} s"
+        hint = "hint: is one of its files a fifo, a device, or on a file system that hangs?"
+        self._deliver(LoadFailed(reason, f"{reason}\n{hint}\n"))
+
+    def close(self) -> None:
+        """Kill the child if there is one; nothing more is delivered."""
+        if self.pid is not None:
+            for pid in (-self.pid, self.pid):  # on the fork path it may not have a group yet
+                with suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+            self._give_up()
+
+    def _collect(self, _mask: int) -> None:
+        """Read what there is."""
+        with suppress(BlockingIOError):
+            while self._pipe >= 0 and (chunk := os.read(self._pipe, _CHUNK)):
+                self._answer += chunk
+                if len(self._answer) > MAX_ANSWER:
+                    self.close()
+                    self._deliver(_broken(f"said more than {MAX_ANSWER // 1024**2} MiB"))
+                    return
+            self._stop_reading()
+
+    def _give_up(self) -> None:
+        self._stop_reading()
+        self._answer = bytearray()
+        self.pid = self.deadline = None
+
+    def _stop_reading(self) -> None:
+        if self._pipe >= 0:
+            self._poller.unwatch(self._pipe)
+            os.close(self._pipe)
+            self._pipe = -1
+
+
+def _judge(answer: bytearray) -> Loaded | LoadFailed:
+    """What the child's one JSON object says."""
+    try:
+        said = json.loads(answer)
+        if "reason" in said:
+            return LoadFailed(str(said["reason"]), str(said["diagnostics"]))
+        return Loaded(from_json(json.dumps(said["plan"])), str(said["digest"]))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return _broken(f"its answer is no plan ({type(error).__name__})")
+
+
+def _broken(what: str) -> LoadFailed:
+    reason = f"the loader broke: {what}"
+    hint = "hint: this is a defect of procman or of its installation; `procman check` may show more"
+    return LoadFailed(reason, f"{reason}\n{hint}\n")

@@ -1,0 +1,100 @@
+"""What a simulated world is told beforehand: the conduct of each spawn, the loader's answers, what happens by itself.
+
+Plain values, and the protocol by which `simulated.SimulatedKernel` asks for them. Nothing here happens by itself.
+"""
+
+from __future__ import annotations
+
+from signal import SIGKILL
+from typing import NamedTuple, Protocol, TypeAlias
+
+from procman.policy.events import Load, Loaded, LoadFailed, ReopenLog, ShutDown, Spawn, Stage
+from procman.policy.requests import Asked, Departed
+
+Wish: TypeAlias = Load | ShutDown | ReopenLog | Asked | Departed
+
+
+class End(NamedTuple):
+    """How a process ends: with an exit code, or by a signal."""
+
+    exit_code: int | None = 0
+    signal: int | None = None
+
+
+class Failure(NamedTuple):
+    """A start that fails."""
+
+    stage: Stage
+    errno: int
+    forked: bool
+    """Whether there was a process; then its `Exited` follows."""
+
+
+class Rest(NamedTuple):
+    """What a leader leaves behind."""
+
+    ends_after: float | None = None
+    """Seconds after the leader's end at which it is gone by itself; None: not by itself."""
+    heeds_stop: bool = False
+    """Whether the stop signal ends it; SIGKILL always does."""
+
+
+class Conduct(NamedTuple):
+    """What becomes of one spawn. Times are seconds; the default runs for ever and obeys at once."""
+
+    failure: Failure | None = None
+    exec_after: float = 0.0
+    """From the fork to the news that the program has begun (or has failed to); none comes after its end."""
+    lives: float | None = None
+    """From the fork to its end if nobody ends it; None: for ever."""
+    end: End = End()
+    obeys_after: float | None = 0.0
+    """From the stop signal to its end; None: deaf."""
+    stopped: End = End(None, 15)
+    """How it ends when it obeys."""
+    rest: Rest | None = None
+
+
+class Orphan(NamedTuple):
+    """Something on the agenda: a child that nobody knows is reaped."""
+
+
+class Blow(NamedTuple):
+    """Something on the agenda: somebody else ends this share of the running leaders, all at one instant."""
+
+    share: float
+    end: End = End(None, int(SIGKILL))
+
+
+class Escape(NamedTuple):
+    """Something on the agenda: somebody leaves a worker's tree, unseen, and is still there when no worker is."""
+
+    obeys_after: float | None = 0.0
+    """Seconds from SIGTERM to its end; None: deaf."""
+    mortal: bool = True
+    """Whether SIGKILL ends it; one of another user, or stuck in the kernel, stays."""
+    heirs: int = 0
+    """How many come one after the other, each when the one before ends."""
+
+
+class GuardFall(NamedTuple):
+    """Something on the agenda: somebody else ends the guard."""
+
+
+Incident: TypeAlias = Wish | Orphan | Blow | Escape | GuardFall
+
+
+class Script(Protocol):
+    """What the world is told beforehand."""
+
+    lag: float
+    """Seconds by which `TimePassed` comes late; 0 is a machine with nothing else to do."""
+
+    def conduct(self, spawn: Spawn, now: float) -> Conduct:
+        """What becomes of this spawn."""
+
+    def load(self) -> tuple[float, Loaded | LoadFailed]:
+        """How long the loader takes, and what it answers."""
+
+    def quiet(self, now: float) -> Wish:
+        """Nothing is due and nothing ever will be: what happens next (or an exception, to end it here)."""

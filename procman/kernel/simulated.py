@@ -1,0 +1,272 @@
+"""The same protocol as `loop.Kernel` over a made-up world and a virtual clock: the simulator's half of the loop.
+
+What happens is told beforehand, in the words of `script.py`. The world is jealous: an action that would be a mistake
+on a real machine (a signal to a pid that is free again, a generation spawned twice) raises `MisuseError`. Freed pids
+are given away again at once, lowest first, so that whoever mixes up two processes is seen to do so.
+This module never starts a process, never sleeps and never asks the real clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from heapq import heappop, heappush
+from signal import SIGCONT, SIGKILL
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from procman.kernel.escaped import Escaped, Farewell
+from procman.kernel.script import Blow, Conduct, End, Escape, Failure, GuardFall, Incident, Orphan, Rest, Script
+from procman.policy.events import (
+    Action,
+    Drain,
+    Event,
+    Execed,
+    Exited,
+    Forked,
+    Guard,
+    GuardEnded,
+    Left,
+    Loaded,
+    LoadFailed,
+    RunLoader,
+    Signal,
+    Spawn,
+    StartFailed,
+    TimePassed,
+    TreeEnded,
+    Usage,
+    WorkerId,
+)
+
+if TYPE_CHECKING:
+    from random import Random
+
+
+class MisuseError(AssertionError):
+    """An action that would do harm on a real machine, or that cannot be carried out."""
+
+
+class Process:
+    """A leader, and what is left of its tree once it has ended."""
+
+    __slots__ = ("conduct", "pid", "reaped", "rest", "worker")
+
+    def __init__(self, worker: WorkerId, pid: int, conduct: Conduct) -> None:
+        self.worker = worker
+        self.pid = pid
+        self.conduct = conduct
+        self.rest = conduct.rest
+        self.reaped = False
+        """The leader is; `rest` may still be there."""
+
+
+class _Death(NamedTuple):
+    process: Process
+    end: End
+
+
+class _Clearance(NamedTuple):
+    """The end of what a leader left behind."""
+
+    process: Process
+
+
+class _Word(NamedTuple):
+    """News over the exec-error pipe."""
+
+    process: Process
+    fact: Execed | StartFailed
+
+
+_Due: TypeAlias = Incident | Loaded | LoadFailed | _Death | _Clearance | _Word | Farewell
+
+
+class SimulatedKernel:
+    """A machine with nothing on it but what the manager starts. `live` is the truth about it."""
+
+    def __init__(self, script: Script, agenda: list[tuple[float, Incident]], random: Random) -> None:
+        self.script = script
+        self.live: dict[int, Process] = {}
+        """By pid: whatever is not both reaped and cleared, as far as `wait` has told."""
+        self.escaped = Escaped(lambda delay, farewell: self._schedule(self._now + delay, farewell))
+        self.guarded = False
+        """Whether the guard runs."""
+        self.performed: list[Action] = []
+        """What was asked for since the last `wait`."""
+        self._random = random
+        self._now = 0.0
+        self._serial = 0
+        self._free: list[int] = []
+        self._top = 1
+        self._spawned: dict[tuple[str, int], int] = {}
+        self._loading = False
+        self._answers: deque[Event] = deque()
+        self._due: list[tuple[float, float, int, _Due]] = []
+        for time, incident in agenda:
+            self._schedule(time, incident)
+
+    def now(self) -> float:
+        """Seconds on the virtual clock."""
+        return self._now
+
+    def wait(self, deadline: float | None) -> Event:
+        """The next event; the clock jumps to it. Whatever is due at one instant comes in random order."""
+        self.performed = []
+        if self._answers:
+            return self._answers.popleft()
+        while True:
+            moment = self._due[0][:2] if self._due else None
+            if deadline is not None and (moment is None or (deadline, self._random.random()) <= moment):
+                self._now = max(self._now, deadline + self.script.lag)
+                return TimePassed()
+            if moment is None:
+                return self.script.quiet(self._now)
+            time, _, _, due = heappop(self._due)
+            self._now = max(self._now, time)
+            event = self._happen(due)
+            if event is not None:
+                return event
+
+    def perform(self, action: Action) -> None:
+        """Do it in the made-up world. Raises `MisuseError`."""
+        self.performed.append(action)
+        if isinstance(action, Spawn):
+            self._spawn(action)
+        elif isinstance(action, Signal):
+            self._signal(action)
+        elif isinstance(action, Drain):
+            self._need(not self.live, f"the drain begins while {sorted(self.live)} are there")
+            self._answers.append(self.escaped.drain(action.signal))
+        elif isinstance(action, Guard):
+            self.guarded = action.rules is not None
+        elif isinstance(action, RunLoader):
+            self._need(not self._loading, "the loader is started while it runs")
+            self._loading = True
+            delay, answer = self.script.load()
+            self._schedule(self._now + delay, answer)
+
+    def _spawn(self, spawn: Spawn) -> None:
+        group, task, generation = spawn.worker
+        before = self._spawned.get((group, task), -1)
+        self._need(generation > before, f"{spawn.worker} is spawned as generation {generation} after {before}")
+        self._need(all(one.worker[:2] != (group, task) for one in self.live.values()), f"{spawn.worker} is there twice")
+        self._spawned[group, task] = generation
+        conduct = self.script.conduct(spawn, self._now)
+        failure = conduct.failure
+        if failure is not None and not failure.forked:
+            self._answers.append(self._start_failed(spawn.worker, failure))
+            return
+        pid = heappop(self._free) if self._free else self._new_pid()
+        process = self.live[pid] = Process(spawn.worker, pid, conduct)
+        self._answers.append(Forked(spawn.worker, pid))
+        heard = self._now + conduct.exec_after
+        if failure is not None:
+            self._schedule(heard, _Word(process, self._start_failed(spawn.worker, failure)))
+            return
+        self._schedule(heard, _Word(process, Execed(spawn.worker)))
+        if conduct.lives is not None:
+            self._schedule(self._now + conduct.lives, _Death(process, conduct.end))
+
+    def _signal(self, action: Signal) -> None:
+        process = self.live.get(action.pid)
+        if process is None or process.worker != action.worker:
+            raise MisuseError(f"signal {action.signal} for {action.worker} to pid {action.pid}, which is not its own")
+        if process.reaped:
+            self._need(action.scope == "tree", f"signal to the reaped leader {action.pid} of {action.worker}")
+        tree, conduct = action.scope == "tree", process.conduct
+        if action.signal == SIGKILL:
+            if tree and process.rest is not None:
+                process.rest = Rest(ends_after=0.0) if self._random.random() < 0.5 else None
+            self._end(process, self._now, End(None, int(SIGKILL)))
+        elif action.signal != SIGCONT:
+            if tree and process.rest is not None and process.rest.heeds_stop:
+                process.rest = Rest(ends_after=0.0) if process.reaped else None
+            if conduct.obeys_after is not None or process.reaped:
+                self._end(process, self._now + (conduct.obeys_after or 0.0), conduct.stopped)
+
+    def _end(self, process: Process, time: float, end: End) -> None:
+        """Whoever was signalled ends at this time; a later death of the same process is then no news."""
+        if not process.reaped:
+            self._schedule(time, _Death(process, end))
+        elif process.rest is None or process.rest.ends_after == 0.0:
+            self._schedule(time, _Clearance(process))
+
+    def _happen(self, due: _Due) -> Event | None:
+        match due:
+            case _Death(process, end):
+                return None if process.reaped else self._reap(process, end)
+            case _Clearance(process):
+                return self._clear(process)
+            case _Word(process, fact):
+                return self._hear(process, fact)
+            case Orphan():
+                pid = self._random.choice(self._free) if self._free else self._top + 1
+                return Exited(pid, 0, None, Usage(), False, self._random.random())
+            case Blow(share, end):
+                leaders = [one for one in self.live.values() if not one.reaped]
+                for process in self._random.sample(leaders, round(share * len(leaders))):
+                    self._schedule(self._now, _Death(process, end))
+                return None
+            case Escape() if self.live:
+                self.escaped.add(due)
+                return None
+            case Farewell(pid):
+                return self._part(pid)
+            case GuardFall() if self.guarded:
+                self.guarded = False
+                return GuardEnded("the guard was killed", self._random.random())
+            case Escape() | GuardFall():
+                return None
+            case Loaded() | LoadFailed():
+                self._loading = False
+        return due
+
+    def _part(self, pid: int) -> Event | None:
+        over = self.escaped.part(pid)
+        if over:
+            self._answers.append(Left(0))
+        return None if over is None else Exited(pid, 0, None, Usage(), False, self._random.random())
+
+    def _hear(self, process: Process, fact: Execed | StartFailed) -> Event | None:
+        """News from a process that was reaped meanwhile is no news; a failed start ends it."""
+        if process.reaped:
+            return None
+        if isinstance(fact, StartFailed):
+            self._schedule(self._now, _Death(process, End(127)))
+        return fact
+
+    def _reap(self, process: Process, end: End) -> Event:
+        process.reaped = True
+        rest = process.rest
+        if rest is None:
+            self._release(process.pid)
+        elif rest.ends_after is not None:
+            self._schedule(self._now + rest.ends_after, _Clearance(process))
+        usage = Usage(0.25, 1 << 20)
+        return Exited(process.pid, end.exit_code, end.signal, usage, rest is not None, self._random.random())
+
+    def _clear(self, process: Process) -> Event | None:
+        if self.live.get(process.pid) is not process:
+            return None
+        self._release(process.pid)
+        return TreeEnded(process.pid)
+
+    def _release(self, pid: int) -> None:
+        del self.live[pid]
+        heappush(self._free, pid)
+
+    def _new_pid(self) -> int:
+        self._top += 1
+        return self._top
+
+    def _start_failed(self, worker: WorkerId, failure: Failure) -> StartFailed:
+        reason = f"{failure.stage} fails with errno {failure.errno}"
+        return StartFailed(worker, failure.stage, failure.errno, reason, self._random.random())
+
+    def _schedule(self, time: float, due: _Due) -> None:
+        self._serial += 1
+        heappush(self._due, (time, self._random.random(), self._serial, due))
+
+    @staticmethod
+    def _need(holds: bool, complaint: str) -> None:
+        if not holds:
+            raise MisuseError(complaint)

@@ -1,0 +1,3 @@
+"""See `py`."""
+
+from _pytest._py.path import LocalPath as LocalPath

@@ -1,0 +1,1 @@
+"""The real kernel with real processes; each scene plays in an interpreter of its own."""
