@@ -1,0 +1,288 @@
+"""Operators and a real procman: the commands, the socket and its mode, hostile clients, two procmans of one site."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.cli.procmans import COMMAND, DEADLINE_S, ROOT
+from tests.site.running import Site, up
+from tests.site.sites import FOREVER, group, site_of
+
+SITE = site_of(group("api", FOREVER, "workers = 2"), group("db", FOREVER))
+
+
+class Operated:
+    """A site that runs, and its operator."""
+
+    def __init__(self, site: Site, folder: Path, env: Mapping[str, str]) -> None:
+        self.site, self.folder, self.env = site, folder, env
+
+    @property
+    def address(self) -> Path:
+        return self.folder / "test.sock"
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return run(self.env, *arguments)
+
+    def connect(self) -> socket.socket:
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(DEADLINE_S)
+        sock.connect(str(self.address))
+        return sock
+
+
+def run(env: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`procman ARGUMENTS`."""
+    bare = {
+        name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "PROCMAN_SITE")
+    }
+    everything = {**bare, "PYTHONPATH": str(ROOT), "COLUMNS": "80", **env}
+    return subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, timeout=DEADLINE_S, check=False, env=everything
+    )
+
+
+@contextmanager
+def operated(tmp_path: Path, text: str = SITE, workers: int = 3) -> Iterator[Operated]:
+    folder = tmp_path / "sites"
+    folder.mkdir(mode=0o700)
+    env = {"PROCMAN_RUNTIME_DIR": str(folder)}
+    with up(tmp_path, text, env=env) as site:
+        site.until("worker.running", count=workers)
+        yield Operated(site, folder, env)
+
+
+def told(done: subprocess.CompletedProcess[str]) -> tuple[int, str, str]:
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_workers_are_stopped_started_and_scaled_by_hand(tmp_path: Path) -> None:
+    with operated(tmp_path) as one:
+        before = one.site.pids()
+        done = one.run("stop", "api:1")
+        assert (done.returncode, done.stdout) == (0, "")
+        assert "stop api:1\n" in done.stderr
+        one.site.until("worker.stopped", "api:1")
+        assert one.run("restart", "db").returncode == 0
+        assert one.run("scale", "api=4").returncode == 0
+        one.site.until("worker.running", "api:3")
+        after = one.site.pids()
+        assert (after["api:0"], "api:1" in after, after["db:0"] == before["db:0"]) == (before["api:0"], False, False)
+        status = json.loads(one.run("status", "--json").stdout)
+        states = {f"{w['group']}:{w['task']}": w["state"] for w in status["workers"]}
+        assert states == {
+            "api:0": "running",
+            "api:1": "stopped",
+            "api:2": "running",
+            "api:3": "running",
+            "db:0": "running",
+        }
+        assert [(g["name"], g["workers"], g["file_workers"]) for g in status["groups"]] == [("api", 4, 2), ("db", 1, 1)]
+        assert all(w["memory_bytes"] for w in status["workers"] if w["pid"])
+
+
+def test_down_returns_when_procman_is_gone_and_leaves_nothing(tmp_path: Path) -> None:
+    with operated(tmp_path) as one:
+        pid = one.site.pid
+        done = one.run("down")
+        assert (done.returncode, one.site.wait()) == (0, 0)
+        assert not Path(f"/proc/{pid}/exe").exists()
+        assert list(one.folder.iterdir()) == []
+
+
+def test_a_signal_reaches_the_worker(tmp_path: Path) -> None:
+    with operated(tmp_path) as one:
+        assert told(one.run("signal", "USR1", "db")) == (0, "", "signalled db:0\n")
+        assert one.site.until("worker.backoff", "db:0")["signal"] == "SIGUSR1"
+
+
+def test_events_are_replayed_and_followed_to_the_end_of_the_site(tmp_path: Path) -> None:
+    with operated(tmp_path) as one:
+        told_so_far = [json.loads(line) for line in one.run("events", "--json").stdout.splitlines()]
+        assert [event["event"] for event in told_so_far][-1] == "worker.running"
+        follower = subprocess.Popen(
+            [*COMMAND, "events", "-f", "--json"],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **one.env},
+        )
+        assert follower.stdout is not None
+        with follower, follower.stdout as out:
+            first = json.loads(out.readline())
+            one.site.signal(signal.SIGTERM)
+            rest = [json.loads(line) for line in out]
+            assert (first["event"], rest[-1]["event"]) == ("site.started", "site.stopped")
+            assert follower.wait(DEADLINE_S) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "stderr"),
+    [
+        (
+            ["stop", "nobody"],
+            1,
+            "procman stop: error: there is no group `nobody`\nhint: the groups are api, db\n",
+        ),
+        (
+            ["start", "api:7"],
+            1,
+            "procman start: error: there is no worker api:7\nhint: its workers are 0 to 1\n",
+        ),
+        (
+            ["scale", "api=-1"],
+            2,
+            "procman scale: error: api=-1: not of the form GROUP=N\nhint: for example procman scale api=4\n",
+        ),
+        (["signal", "URS1", "api"], 2, "procman signal: error: there is no signal URS1\nhint: did you mean USR1?\n"),
+        (
+            ["-s", "shop", "status"],
+            3,
+            "procman status: error: no site `shop` is running\nhint: running: test\n",
+        ),
+        (
+            ["stop", "api", "--timeout", "soon"],
+            2,
+            "procman stop: error: --timeout soon: no duration\nhint: \n",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_done_is_told_with_a_hint(tmp_path: Path, arguments: list[str], code: int, stderr: str) -> None:
+    with operated(tmp_path) as one:
+        done = one.run(*arguments)
+        assert (done.returncode, done.stdout) == (code, "")
+        assert done.stderr.partition("\nhint")[0] == stderr.partition("\nhint")[0]
+        assert "hint: " in done.stderr
+
+
+def test_where_no_site_runs_that_is_what_is_told(tmp_path: Path) -> None:
+    env = {"PROCMAN_RUNTIME_DIR": str(tmp_path)}
+    assert told(run(env, "status")) == (
+        3,
+        "",
+        NO_SITE,
+    )
+
+
+@pytest.mark.parametrize("which", ["test", "site.toml", "socket"])
+def test_a_site_is_meant_by_its_name_its_file_or_its_socket(tmp_path: Path, which: str) -> None:
+    with operated(tmp_path) as one:
+        words = {"test": "test", "site.toml": str(one.site.file), "socket": str(one.address)}
+        assert [one.run("-s", words[which], "status", "--ready").returncode] == [0]
+        assert [one.run("status", "--ready", "-s", words[which]).returncode] == [0]
+
+
+def test_the_socket_is_for_its_user_alone(tmp_path: Path) -> None:
+    with operated(tmp_path) as one:
+        assert stat.S_IMODE(one.address.stat().st_mode) == 0o600
+
+
+def test_a_second_procman_of_the_same_site_says_so_and_leaves_the_first_alone(tmp_path: Path) -> None:
+    with operated(tmp_path) as one:
+        second = one.run("up", str(one.site.file))
+        assert second.returncode == 78
+        assert f"test is run already, by procman {one.site.pid}" in second.stderr
+        assert "--name NAME" in second.stderr
+        assert one.run("status", "--ready").returncode == 0
+
+
+def test_the_socket_of_a_killed_procman_is_replaced(tmp_path: Path) -> None:
+    folder = tmp_path / "sites"
+    folder.mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(folder / "test.sock"))
+    (folder / "test.lock").write_text("1\n", encoding="ascii")
+    with up(tmp_path, SITE, env={"PROCMAN_RUNTIME_DIR": str(folder)}) as site:
+        site.until("worker.running", count=3)
+        assert run({"PROCMAN_RUNTIME_DIR": str(folder)}, "status", "--ready").returncode == 0
+
+
+def test_a_pid_file_is_there_while_procman_runs(tmp_path: Path) -> None:
+    file = tmp_path / "procman.pid"
+    file.write_text("garbage", encoding="ascii")
+    with operated(tmp_path, site_of(group("api", FOREVER), site='pid_file = "procman.pid"'), 1) as one:
+        assert (file.read_text(encoding="ascii"), stat.S_IMODE(file.stat().st_mode)) == (f"{one.site.pid}\n", 0o644)
+        one.site.stop()
+        assert not file.exists()
+
+
+def test_a_site_can_have_its_socket_elsewhere_or_none(tmp_path: Path) -> None:
+    text = site_of(group("api", FOREVER), site='control = "own.sock"')
+    with operated(tmp_path, text, 1) as one:
+        assert stat.S_ISSOCK((tmp_path / "own.sock").stat().st_mode)
+        assert one.run("-s", "test", "status", "--ready").returncode == 0
+        one.site.stop()
+        assert not (tmp_path / "own.sock").exists()
+    (tmp_path / "none").mkdir()
+    with operated(tmp_path / "none", site_of(group("api", FOREVER), site="control = false"), 1) as one:
+        assert one.run("status").returncode == 3
+
+
+NO_SITE = """\
+procman status: error: no site of yours is running
+hint: start one with `procman up`, or name its socket with -s
+"""
+
+HOSTILE = {
+    "garbage": b"\x00\xff" * 100 + b"\n",
+    "half a line": b'{"procman":1,"do":"sta',
+    "a long line": b"x" * 1_000_000,
+    "a deep line": b"[" * 60_000 + b"\n",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_client_costs_nothing_but_its_own_connection(tmp_path: Path, data: bytes) -> None:
+    with operated(tmp_path) as one:
+        with one.connect() as sock:
+            with suppress(BrokenPipeError):
+                sock.sendall(data)
+            assert one.run("status", "--ready").returncode == 0
+        assert one.run("stop", "db").returncode == 0
+
+
+def test_more_clients_than_can_be_served_push_out_those_that_ask_nothing(tmp_path: Path) -> None:
+    with operated(tmp_path) as one:
+        idle = [one.connect() for _ in range(80)]
+        assert one.run("status", "--ready").returncode == 0
+        for sock in idle:
+            sock.close()
+        assert one.run("status", "--ready").returncode == 0
+        assert len(one.site.descriptors()) < 30
+
+
+def test_a_client_that_does_not_read_is_dropped(tmp_path: Path) -> None:
+    crash = group("crash", "exit 1", 'restart = { max_restarts = 3000, backoff = false, on_exhausted = "ignore" }')
+    with operated(tmp_path, site_of(group("api", FOREVER), crash), 1) as one, one.connect() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.sendall(b'{"procman":1,"do":"events","follow":true}\n')
+        one.site.until("group.failed")
+        assert one.run("status").returncode == 0
+
+
+def test_another_user_is_refused(tmp_path: Path) -> None:
+    with operated(tmp_path) as one:
+        one.folder.chmod(0o755)
+        for folder in one.folder.parents:
+            if folder.stat().st_mode & 0o777 == 0o700:
+                folder.chmod(0o755)
+        program = (
+            "import os, socket, sys\n"
+            "if os.geteuid() == 0: os.setgid(54321); os.setuid(54321)\n"
+            "try:\n    socket.socket(socket.AF_UNIX).connect(sys.argv[1])\n"
+            "except PermissionError:\n    sys.exit(13)\n"
+        )
+        done = subprocess.run([sys.executable, "-I", "-S", "-c", program, str(one.address)], check=False, timeout=60)
+        assert done.returncode == (13 if os.geteuid() == 0 else 0)  # who is not root cannot be somebody else
