@@ -1,0 +1,77 @@
+"""The core process: its parts put together, and the loop run over them.
+
+It begins where `up` ends, by exec: isolated, without site-packages, with the signals that may end it blocked until its
+handlers are there. It imports the lean parts of the standard library only, and decides nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import suppress
+from typing import Any
+
+from procman import __version__
+from procman.control.server import Server
+from procman.control.site import Controlled
+from procman.kernel import loop
+from procman.kernel.descriptors import seal_descriptors
+from procman.kernel.linux import LinuxKernel
+from procman.kernel.poller import Poller
+from procman.log import Log, termination
+from procman.log.colour import wants_colour
+from procman.policy.events import Load, Notice
+from procman.policy.manager import Manager
+
+LOADER = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from procman.config.loader import main; sys.exit(main())"
+)
+"""The program of the loader, a child with the library path of the command line: it may import pydantic."""
+
+INIT_STOP_TIMEOUT_S = 9.0
+"""How long the shutdown may last at process 1: a container engine kills after 10 s."""
+
+
+def main(text: str) -> int:
+    """Run the site of a request, as `up.request_of` made it; the answer is procman's exit code."""
+    seal_descriptors()
+    request = json.loads(text)
+    _be_called("procman")
+    poller = Poller()
+    log = Log(poller, format=request["log_format"], colour=request["colour"])
+    kernel = LinuxKernel(poller, log, _loader_argv(request))
+    server = Server(poller, log, kernel.tell)
+    controlled = Controlled(kernel, server)
+    manager = Manager(INIT_STOP_TIMEOUT_S if os.getpid() == 1 else None)
+    files = [*request["files"], *request["overlays"]]
+    about = {"files": files, "pid": os.getpid(), "version": __version__}
+    log.write([Notice("site.loading", "info", " ".join(files), about)])
+    code = loop.run(manager, controlled, server, Load())
+    controlled.close()
+    kernel.close()
+    _leave_a_message(manager, log)
+    log.close()
+    return code
+
+
+def _loader_argv(request: dict[str, Any]) -> list[str]:
+    path = json.dumps(request["path"])
+    colour = wants_colour(os.isatty(2)) if request["colour"] is None else request["colour"]
+    order = json.dumps({name: request[name] for name in ("files", "overlays", "sets", "cwd")} | {"colour": colour})
+    return [sys.executable, "-I", "-S", "-X", "utf8", "-c", LOADER, path, order]
+
+
+def _leave_a_message(manager: Manager, log: Log) -> None:
+    """Say why it ended where the site wants it said; without a plan, where it is said by default."""
+    plan = manager.plan
+    if manager.last_word is not None:
+        path, name = (plan.termination_log, plan.name) if plan else (None, None)
+        failure = termination.write(path, name, manager.last_word)
+        log.write([failure] if failure else [])
+
+
+def _be_called(name: str) -> None:
+    """Show up under this name in ps and top, not as one more Python."""
+    with suppress(OSError), open("/proc/self/comm", "w") as comm:  # noqa: PTH123 - no pathlib in the core
+        comm.write(name)

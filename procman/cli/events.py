@@ -1,0 +1,60 @@
+"""`procman events`: what has happened in a running site, and what happens."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from procman.cli import talk
+from procman.cli.main import Parser
+from procman.cli.records import record_of, when
+from procman.control.protocol import Message, ShowEvents, Told
+
+_EPILOG = f"""\
+examples:
+  procman events                the last hundred
+  procman events -n 0 -f        from now on
+  procman events -f --json | jq 'select(.event == "worker.failed")'
+
+{talk.SITE_EPILOG}{talk.EXIT_CODES}"""
+
+
+def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "events",
+        help="show what has happened in a site, and what happens",
+        description="Shows the last events of a running site: every change of a worker's state.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C, or the end of the site")
+    parser.add_argument("-n", "--last", metavar="N", default="100", help="show so many of the past (100)")
+    parser.add_argument("--json", action="store_true", help="print each as the line of JSON that the log has")
+    parser.add_argument("--timeout", metavar="DURATION", help="end after this time: 500ms, 30s, 5m")
+    talk.add_site(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show them."""
+    if not (args.last.isascii() and args.last.isdigit() and len(args.last) < 9):
+        args.parser.error(f"--last {args.last}: not a number")
+    timeout = talk.timeout_of(args) if args.timeout or args.follow else 5.0
+    lines = talk.human_lines(1)
+    try:
+        client = talk.connect(args)
+        try:
+            for reply in talk.ask(args, client, Message(ShowEvents(args.follow, int(args.last))), timeout):
+                if isinstance(reply, Told) and args.json:
+                    sys.stdout.write(json.dumps(reply.event, separators=(",", ":")) + "\n")
+                    sys.stdout.flush()
+                elif isinstance(reply, Told):
+                    sys.stdout.buffer.writelines(lines.lines(when(reply.event), [record_of(reply.event)]))
+                    sys.stdout.buffer.flush()
+        finally:
+            client.close()
+    except talk.GiveUpError as error:
+        return 0 if error.code == talk.EXIT_TIMED_OUT and args.follow else error.code
+    return 0

@@ -1,0 +1,148 @@
+"""The command line: which command, what is wrong with how it was asked, and the exit code.
+
+It knows no command but by name: each is a module of this package with `add_parser(commands)` and `run(args) -> int`,
+which import what is heavy only once they run. It never prints a traceback for how it was called, or for where its
+output goes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from errno import ENOSPC
+from importlib import import_module
+from typing import NoReturn
+
+from procman import __version__
+
+COMMANDS = {
+    "up": "up",
+    "status": "status",
+    "start": "operate",
+    "stop": "operate",
+    "restart": "operate",
+    "scale": "operate",
+    "signal": "operate",
+    "events": "events",
+    "down": "operate",
+    "check": "check",
+    "schema": "schema",
+}
+"""Each with its module."""
+EXIT_USAGE = 2
+
+EXIT_CODES = """\
+exit codes:
+  0    every worker finished normally, or procman was asked to stop and did
+  2    wrong usage
+  10   a worker failed for good: budget spent, or not to be restarted
+  12   the same, and its last failure was its start: not found, not permitted
+  78   the configuration is invalid
+"""
+
+_EPILOG = f"""\
+examples:
+  procman up site.toml          run the site until Ctrl-C
+  procman check site.toml       what is wrong with it, or what it would run
+  procman status                how its workers are, while it runs
+  procman init -- COMMAND       run one command as a container's process 1
+  procman COMMAND --help        all about one command
+
+{EXIT_CODES}
+With `[site] exit_code_from`, `up` ends with the code of that group instead.
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong, and what to do, in two lines."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with 2. A message may bring its own hint."""
+        what, newline, hint = message.partition("\nhint: ")
+        self.exit(EXIT_USAGE, f"{self.prog}: error: {what}\nhint: {hint if newline else f'see `{self.prog} --help`'}\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that `argv` (None: this process's own arguments) names; the answer is the exit code."""
+    if argv is None:
+        _die_as_others_do()
+        argv = sys.argv[1:]
+    parser = _parser(argv)
+    try:
+        if not argv:
+            parser.print_help()
+            code = 0
+        else:
+            _check_command(parser, argv[0])
+            args = _parse(parser, argv)
+            code = int(import_module(f"procman.cli.{COMMANDS[args.command]}").run(args))
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _silence_stdout()
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        if error.errno != ENOSPC:
+            raise
+        _silence_stdout()
+        parser.exit(1, f"{parser.prog}: error: cannot write the output: {error.strerror}\n")
+    return code
+
+
+def _parser(argv: Sequence[str] = ()) -> Parser:
+    """The parser; of one command alone, if the first word names it: a command is to be quick."""
+    parser = Parser(
+        prog="procman",
+        description="Runs a site: groups of processes, restarted within a budget.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("-s", "--site", metavar="SITE", help="the site, for the commands that talk to a running one")
+    parser.add_argument("--version", action="version", version=f"procman {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    named = [COMMANDS[word] for word in argv[:1] if word in COMMANDS]
+    for module in dict.fromkeys(named or COMMANDS.values()):
+        import_module(f"procman.cli.{module}").add_parser(commands)
+    return parser
+
+
+def _check_command(parser: Parser, word: str) -> None:
+    """Exit with the hint that fits, if the first word is no command."""
+    if word in COMMANDS or word.startswith("-"):
+        return
+    if word.endswith(".toml"):
+        parser.error(f"no command before {word}\nhint: run it with `procman up {word}`")
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, COMMANDS, n=1)
+    parser.error(f"there is no command `{word}`" + (f"\nhint: did you mean `procman {near[0]}`?" if near else ""))
+
+
+def _parse(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
+    """Parse; what a command does not know is an error of that command, with the hint to its own help."""
+    args, unknown = parser.parse_known_args(argv)
+    if unknown:
+        what = "option" if unknown[0].startswith("-") else "argument"
+        getattr(args, "parser", parser).error(f"there is no {what} {unknown[0]}")
+    if args.command is None:
+        parser.error("no command")
+    return args
+
+
+def _die_as_others_do() -> None:
+    """Let Ctrl-C and a reader that went away end a command by their signals, as they end other programs."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
+def _silence_stdout() -> None:
+    """Keep the interpreter from failing once more at its end, when it flushes."""
+    if sys.stdout is not None:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)

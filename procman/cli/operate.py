@@ -1,0 +1,151 @@
+"""`procman start`, `stop`, `restart`, `scale`, `signal` and `down`: move a running site by hand.
+
+What happens is shown on standard error as it happens; standard output stays empty.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+
+from procman.cli import talk
+from procman.cli.main import Parser
+from procman.cli.records import record_of, when
+from procman.control.client import TimedOutError
+from procman.control.protocol import Message, ProtocolError, Told, decode_selector
+from procman.policy.requests import Accepted, Done, Down, Operate, Reply, Request, Scale, Selector, SendSignal
+from procman.words import signal_name
+
+_HELP = {
+    "start": "start workers by hand, with a fresh budget for whole groups",
+    "stop": "stop workers by hand, until they are started by hand",
+    "restart": "restart workers by hand; it counts on no budget",
+    "scale": "run another number of workers than the file says",
+    "signal": "send a signal to workers",
+    "down": "stop the site in order, and wait for its end",
+}
+_EXAMPLES = {
+    "start": "procman start api          all workers of the group api\n  procman start api:2        one of them",
+    "stop": "procman stop api mailer    two groups\n  procman stop api:2 --no-wait",
+    "restart": "procman restart api --timeout 1m\n  procman restart api:0 api:1",
+    "scale": "procman scale api=8\n  procman scale api=0        none, until it is scaled again",
+    "signal": "procman signal HUP api      the main process of each worker\n  procman signal --tree KILL api:2",
+    "down": "procman down\n  procman down --now         without grace\n  procman -s shop down",
+}
+_PAST = {"start": "started", "stop": "stopped", "restart": "restarted", "scale": "scaled", "signal": "signalled"}
+
+
+def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
+    """Declare the commands."""
+    for name, text in _HELP.items():
+        parser = commands.add_parser(
+            name,
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}.",
+            epilog=f"examples:\n  {_EXAMPLES[name]}\n\n{talk.SITE_EPILOG}{talk.EXIT_CODES}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        if name == "scale":
+            parser.add_argument("count", metavar="GROUP=N", help="the group, and how many workers it is to have")
+        elif name == "signal":
+            parser.add_argument("signal", metavar="SIGNAL", help="its name or number: USR1, SIGUSR1, 10")
+            parser.add_argument("--tree", action="store_true", help="to the worker's whole process group")
+        elif name == "down":
+            parser.add_argument("--now", action="store_true", help="kill everything at once")
+        if name in ("start", "stop", "restart", "signal"):
+            parser.add_argument("targets", nargs="+", metavar="SELECTOR", help="GROUP, or GROUP:TASK for one worker")
+        if name != "signal":
+            talk.add_waiting(parser)
+        talk.add_site(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask for it, show what happens, and say how it came out."""
+    request = _request(args)
+    wait = getattr(args, "wait", False)
+    timeout = talk.timeout_of(args) if wait else 5.0
+    try:
+        client = talk.connect(args)
+        try:
+            failures = _follow(args, talk.ask(args, client, Message(request, wait), timeout))
+            if args.command == "down" and wait:
+                with suppress(TimedOutError):
+                    client.wait_for_its_end(5.0)
+        finally:
+            client.close()
+    except talk.GiveUpError as error:
+        return error.code
+    for failure in failures:
+        talk.complain(args, failure, "", talk.EXIT_FAILED)
+    return talk.EXIT_FAILED if failures else 0
+
+
+def _follow(args: argparse.Namespace, replies: Iterator[Reply | Told]) -> tuple[str, ...]:
+    """Show what the site says until it is done: what did not come true."""
+    lines = talk.human_lines(2)
+    for reply in replies:
+        match reply:
+            case Accepted(workers, note):
+                _announce(args, workers, note)
+            case Told(event):
+                sys.stderr.buffer.writelines(lines.lines(when(event), [record_of(event)]))
+                sys.stderr.flush()
+            case Done(failures):
+                return failures
+    return ()
+
+
+def _announce(args: argparse.Namespace, workers: tuple[str, ...], note: str) -> None:
+    """Say whom it concerns, in a line."""
+    if args.command == "down":
+        text = "the site is stopping"
+    elif not workers:
+        text = f"{args.command}: nothing to do"
+    else:
+        shown = [*workers[:8], f"and {len(workers) - 8} more"] if len(workers) > 9 else workers
+        verb = args.command if getattr(args, "wait", False) else _PAST[args.command]
+        text = f"{verb} {', '.join(shown)}"
+    sys.stderr.write(text + (f" ({note})" if note else "") + "\n")
+    sys.stderr.flush()
+
+
+def _request(args: argparse.Namespace) -> Request:
+    match args.command:
+        case "down":
+            return Down(args.now)
+        case "scale":
+            group, _, number = args.count.partition("=")
+            if not (group and number.isascii() and number.isdigit() and len(number) < 8):
+                args.parser.error(f"{args.count}: not of the form GROUP=N\nhint: for example procman scale api=4")
+            return Scale(group, int(number))
+        case "signal":
+            return SendSignal(_signal(args), _targets(args), "tree" if args.tree else "leader")
+        case _:
+            return Operate(args.command, _targets(args))
+
+
+def _targets(args: argparse.Namespace) -> tuple[Selector, ...]:
+    try:
+        return tuple(map(decode_selector, args.targets))
+    except ProtocolError as error:
+        parser: Parser = args.parser
+        parser.error(f"{error}\nhint: api is all workers of a group, api:0 the first of them")
+
+
+def _signal(args: argparse.Namespace) -> int:
+    name = args.signal.upper().removeprefix("SIG")
+    number = int(name) if name.isascii() and name.isdigit() and len(name) < 4 else 0
+    if name.isidentifier():
+        number = getattr(signal.Signals, f"SIG{name}", 0)
+    if number not in signal.valid_signals():
+        from difflib import get_close_matches
+
+        known = [signal_name(one).removeprefix("SIG") for one in signal.valid_signals()]
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else "see `kill -l`"
+        args.parser.error(f"there is no signal {args.signal}\nhint: {hint}")
+    return int(number)

@@ -1,0 +1,144 @@
+"""`procman status`: how every worker of a running site is. What the processes use is read here, not by the core."""
+
+# A command is to be quick: no pathlib.
+# ruff: noqa: PTH123, PTH208
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from procman.cli import talk
+from procman.cli.main import Parser
+from procman.cli.table import render
+from procman.control.protocol import Message, ProtocolError, decode_selector
+from procman.log.colour import wants_colour
+from procman.policy.requests import ShowStatus, SiteStatus
+
+_EPILOG = f"""\
+examples:
+  procman status
+  procman status api mailer:0
+  procman status --json | jq '.workers[] | select(.state == "failed")'
+  procman status --ready        for a health check: nothing but the exit code
+
+CPU is the processor time of what runs now, MEM its memory (PSS: shared pages are
+divided among those who share them), both of a worker's whole process group.
+
+{talk.SITE_EPILOG}{talk.EXIT_CODES}"""
+
+
+class Use(NamedTuple):
+    """What a process group uses."""
+
+    cpu_s: float = 0.0
+    memory_bytes: int = 0
+
+
+def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "status",
+        help="show how the workers of a running site are",
+        description="Shows how the workers of a running site are.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("targets", nargs="*", metavar="SELECTOR", help="GROUP, or GROUP:TASK for one worker")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print it as one JSON object")
+    form.add_argument("--ready", action="store_true", help="print nothing; exit 0 if all that is wanted runs, else 1")
+    talk.add_site(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show it."""
+    try:
+        client = talk.connect(args)
+        try:
+            reply = next(iter(talk.ask(args, client, Message(ShowStatus()), 5.0)), None)
+        finally:
+            client.close()
+        assert isinstance(reply, SiteStatus), "a status is answered with a status, or refused"
+        status = _chosen(args, reply)
+    except talk.GiveUpError as error:
+        return error.code
+    if args.ready:
+        return 0 if is_ready(status) else talk.EXIT_FAILED
+    uses = uses_of({worker.pid for worker in status.workers if worker.pid is not None})
+    if args.json:
+        sys.stdout.write(json.dumps(as_json(status, client.pid, uses), indent=2) + "\n")
+    else:
+        sys.stdout.write(render(status, client.pid, uses, wants_colour(os.isatty(1)), talk.columns(1)))
+    return 0
+
+
+def is_ready(status: SiteStatus) -> bool:
+    """Whether the site runs, and every worker that is wanted runs or has ended normally."""
+    waiting = [group for group in status.groups if group.note]
+    fine = all(worker.state in ("running", "exited") or worker.held for worker in status.workers)
+    return status.phase == "running" and fine and not waiting
+
+
+def as_json(status: SiteStatus, pid: int, uses: Mapping[int, Use]) -> dict[str, Any]:
+    """All of it as JSON has it; null for what is not known."""
+    none = {"cpu_s": None, "memory_bytes": None}
+    workers = []
+    for worker in status.workers:
+        use = uses.get(worker.pid) if worker.pid is not None else None
+        workers.append(worker._asdict() | (none if use is None else use._asdict()))
+    groups = [group._asdict() for group in status.groups]
+    return status._asdict() | {"pid": pid or None, "groups": groups, "workers": workers}
+
+
+def uses_of(groups: Collection[int]) -> dict[int, Use]:
+    """What these process groups use, as far as it can be seen: one walk through /proc."""
+    found: dict[int, Use] = {}
+    ticks = os.sysconf("SC_CLK_TCK")
+    for name in filter(str.isdigit, os.listdir("/proc") if groups else ()):
+        with suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
+            fields = file.read().rpartition(b") ")[2].split()
+            group = int(fields[2])
+            if group in groups:
+                old = found.get(group, Use())
+                found[group] = Use(old.cpu_s + sum(map(int, fields[11:15])) / ticks, old.memory_bytes + _memory(name))
+    return found
+
+
+def _memory(pid: str) -> int:
+    """PSS; of somebody else's process, where that is not told, RSS."""
+    with suppress(OSError), open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+        for line in file:
+            if line.startswith(b"Pss:"):
+                return int(line.split()[1]) * 1024
+    with suppress(OSError), open(f"/proc/{pid}/statm", "rb") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0
+
+
+def _chosen(args: argparse.Namespace, status: SiteStatus) -> SiteStatus:
+    """The part of it that was asked for. Raises GiveUpError where there is no such worker."""
+    if not args.targets:
+        return status
+    try:
+        targets = [decode_selector(text) for text in args.targets]
+    except ProtocolError as error:
+        args.parser.error(f"{error}\nhint: api is all workers of a group, api:0 the first of them")
+    for target in targets:
+        if not any(w.group == target.group and target.task in (None, w.task) for w in status.workers) and (
+            target.task is not None or all(group.name != target.group for group in status.groups)
+        ):
+            what = "group" if target.task is None else "worker"
+            raise talk.GiveUpError(
+                talk.complain(args, f"there is no {what} {target}", "see `procman status`", talk.EXIT_FAILED)
+            )
+    names = {target.group for target in targets}
+    workers = [w for w in status.workers if any(w.group == t.group and t.task in (None, w.task) for t in targets)]
+    groups = [group for group in status.groups if group.name in names]
+    return status._replace(groups=tuple(groups), workers=tuple(workers))

@@ -1,0 +1,120 @@
+"""The table of `procman status`. Pure: text from values.
+
+demo  running · 3 groups, 6 workers · a66b0f19b104 · pid 29126
+
+WORKER     STATE      PID     UP    RESTARTS  LEFT    CPU     MEM  LAST EXIT
+web:0      running    29177   12m          1    99  210ms   12.1M  killed by SIGKILL 3m ago
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from procman.policy.events import State
+from procman.policy.requests import GroupStatus, SiteStatus, WorkerStatus
+from procman.words import duration
+
+_DIM, _BOLD = "2", "1"
+_STYLES = {
+    "stopped": _DIM, "starting": "36", "running": "32", "backoff": "33", "stopping": "34", "killing": "35",
+    "exited": "32", "failed": "1;31",
+}  # fmt: skip
+_HEAD = ("WORKER", "STATE", "PID", "UP", "RESTARTS", "LEFT", "CPU", "MEM", "LAST EXIT")
+_RIGHT = (2, 3, 4, 5, 6, 7)
+_STATE = 1
+_WIDEST = 28
+_DOT = " \N{MIDDLE DOT} "
+_ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+
+
+class Use(Protocol):
+    """What a worker's processes use."""
+
+    @property
+    def cpu_s(self) -> float: ...
+    @property
+    def memory_bytes(self) -> int: ...
+
+
+def render(status: SiteStatus, pid: int, uses: Mapping[int, Use], colour: bool, columns: int | None) -> str:
+    """The whole screen. `columns` is the terminal's width: lines are cut to it; None is no limit."""
+    groups = {group.name: group for group in status.groups}
+    rows = [_row(worker, groups.get(worker.group), uses) for worker in status.workers]
+    widths = [max(map(len, column)) for column in zip(_HEAD, *rows, strict=True)]
+    title = f"{_count(len(groups), 'group')}, {_count(len(rows), 'worker')}"
+    head = _DOT.join([status.phase, title, status.digest, *([f"pid {pid}"] if pid else [])])
+    lines = [_paint(status.site, _BOLD, colour) + "  " + _clip(head, columns, len(status.site) + 2), ""]
+    if rows:
+        lines += [_paint(_line(_HEAD, widths, columns), _DIM, colour)]
+        lines += [_coloured(_line(row, widths, columns), row, widths, colour) for row in rows]
+    notes = [note for group in status.groups for note in _notes(group)]
+    if notes:
+        lines += ["", *(_clip(note, columns) for note in notes)]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _row(worker: WorkerStatus, group: GroupStatus | None, uses: Mapping[int, Use]) -> tuple[str, ...]:
+    use = uses.get(worker.pid) if worker.pid is not None else None
+    last = "" if worker.last_exit is None else f"{worker.last_exit} {duration(worker.last_exit_s or 0.0)} ago"
+    if worker.state == State.BACKOFF and worker.delay_s is not None:
+        last = f"again in {duration(worker.delay_s)}{_DOT}{last}"
+    if worker.held:
+        last = f"by hand{_DOT}{last}" if last else "by hand"
+    name = f"{worker.group}:{worker.task}"
+    return (
+        name if len(name) <= _WIDEST else name[: _WIDEST - 8] + _ELLIPSIS + name[-7:],
+        worker.state,
+        "-" if worker.pid is None else str(worker.pid),
+        "-" if worker.uptime_s is None else duration(worker.uptime_s),
+        str(max(0, worker.generation - 1)),
+        "-" if group is None else str(group.budget_left),
+        "-" if use is None else duration(use.cpu_s),
+        "-" if use is None else _size(use.memory_bytes),
+        last or "-",
+    )
+
+
+def _notes(group: GroupStatus) -> list[str]:
+    notes = [f"{group.name}: {group.note}"] if group.note else []
+    if group.workers != group.file_workers:
+        notes.append(f"{group.name}: {_count(group.workers, 'worker')} by hand (file: {group.file_workers})")
+    return notes
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], columns: int | None) -> str:
+    padded = [
+        cell.rjust(width) if index in _RIGHT else cell.ljust(width)
+        for index, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    return _clip("  ".join(padded).rstrip(), columns)
+
+
+def _coloured(line: str, row: Sequence[str], widths: Sequence[int], colour: bool) -> str:
+    """The same line with its state painted."""
+    begin = widths[0] + 2
+    end = begin + len(row[_STATE])
+    return line[:begin] + _paint(line[begin:end], _STYLES.get(row[_STATE], ""), colour) + line[end:]
+
+
+def _paint(text: str, style: str, colour: bool) -> str:
+    return f"\x1b[{style}m{text}\x1b[0m" if colour and style and text else text
+
+
+def _clip(text: str, columns: int | None, used: int = 0) -> str:
+    text = text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
+    if columns is None or used + len(text) <= columns:
+        return text
+    return text[: max(0, columns - used - 1)] + _ELLIPSIS
+
+
+def _size(size: float) -> str:
+    for unit in ("B", "K", "M"):
+        if size < 1000:
+            return f"{size:.1f}{unit}" if unit == "M" and size < 100 else f"{size:.0f}{unit}"
+        size /= 1024
+    return f"{size:.1f}G"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

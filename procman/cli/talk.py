@@ -1,0 +1,116 @@
+"""What all commands that talk to a running site have in common: which site, how long, what went wrong. No command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+
+from procman.cli.main import EXIT_USAGE, Parser
+from procman.control.client import Client, ClientError, TimedOutError, find
+from procman.control.protocol import Message, Told
+from procman.log.colour import wants_colour
+from procman.log.human import HumanLines
+from procman.policy.requests import Refused, Reply
+
+EXIT_FAILED, EXIT_NO_SITE, EXIT_TIMED_OUT = 1, 3, 124
+
+SITE_EPILOG = """\
+which site:
+  -s NAME, -s FILE.toml or -s SOCKET; else PROCMAN_SITE in the environment
+  (every worker has it); else the only site that you are running
+
+"""
+
+EXIT_CODES = f"""\
+exit codes:
+  0    done
+  {EXIT_FAILED}    refused, or it did not come true; stderr says why
+  {EXIT_USAGE}    wrong usage
+  {EXIT_NO_SITE}    no such site is running
+  {EXIT_TIMED_OUT}  the time was over before it was done; it goes on
+"""
+
+
+class GiveUpError(Exception):
+    """The command cannot go on; its exit code. What is wrong has been said."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def add_site(parser: Parser) -> None:
+    """Declare `-s`, which may also stand before the command."""
+    text = "the site's name, file or socket"
+    parser.add_argument("-s", "--site", metavar="SITE", default=argparse.SUPPRESS, help=text)
+    parser.set_defaults(parser=parser)
+
+
+def add_waiting(parser: Parser) -> None:
+    """Declare `--wait`, `--no-wait` and `--timeout`."""
+    parser.add_argument(
+        "--wait",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="wait until it has come true, and show what happens (the default)",
+    )
+    parser.add_argument("--timeout", metavar="DURATION", help="wait no longer than this: 500ms, 30s, 5m")
+
+
+def timeout_of(args: argparse.Namespace) -> float | None:
+    """`--timeout` in seconds; None is no limit. Exits with 2 where it is no duration."""
+    if args.timeout is None:
+        return None
+    from procman.config.values import BadValueError, parse_duration
+
+    try:
+        return parse_duration(args.timeout)
+    except BadValueError as error:
+        parser: Parser = args.parser
+        parser.error(f"--timeout {args.timeout}: no duration\nhint: {error.hint}")
+
+
+def connect(args: argparse.Namespace) -> Client:
+    """A connection to the site that is meant. Raises GiveUpError."""
+    try:
+        return find(getattr(args, "site", None), os.environ)
+    except ClientError as error:
+        raise GiveUpError(complain(args, error.reason, error.hint, EXIT_NO_SITE)) from None
+
+
+def ask(args: argparse.Namespace, client: Client, message: Message, timeout_s: float | None) -> Iterator[Reply | Told]:
+    """The replies of a conversation, refusals and breakdowns excepted. Raises GiveUpError."""
+    try:
+        for reply in client.ask(message, timeout_s):
+            if isinstance(reply, Refused):
+                raise GiveUpError(complain(args, reply.reason, reply.hint, EXIT_FAILED))
+            yield reply
+    except ClientError as error:
+        raise GiveUpError(complain(args, error.reason, error.hint, EXIT_NO_SITE)) from None
+    except TimedOutError:
+        within = f"within {args.timeout}" if getattr(args, "timeout", None) else "in time"
+        raise GiveUpError(complain(args, f"not done {within}; it goes on", "", EXIT_TIMED_OUT)) from None
+
+
+def complain(args: argparse.Namespace, reason: str, hint: str, code: int) -> int:
+    """Say what is wrong; the answer is the exit code."""
+    sys.stderr.write(f"{args.parser.prog}: error: {reason}\n" + (f"hint: {hint}\n" if hint else ""))
+    return code
+
+
+def human_lines(stream: int, site: str | None = None) -> HumanLines:
+    """What makes lines for people, for standard output (1) or standard error (2)."""
+    terminal = os.isatty(stream)
+    return HumanLines(site, wants_colour(terminal), lambda: columns(stream))
+
+
+def columns(stream: int) -> int | None:
+    """How wide the terminal is; None where there is no limit."""
+    if os.environ.get("COLUMNS", "").isdigit():
+        return int(os.environ["COLUMNS"]) or None
+    try:
+        return os.get_terminal_size(stream).columns or None
+    except OSError:
+        return None

@@ -1,0 +1,110 @@
+"""The command line: what it says to who asks, errs, or stops listening."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from procman import __version__
+from procman.cli import main
+from procman.policy.manager import EXIT_INVALID_CONFIGURATION
+from procman.policy.restart import EXIT_CODES
+from tests.cli.procmans import COMMAND, DEADLINE_S, ROOT
+
+
+def run(
+    *arguments: str, stdout: int | IO[bytes] = subprocess.PIPE, cwd: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "hint"),
+    [
+        (["upp"], "procman: error: there is no command `upp`", "did you mean `procman up`?"),
+        (["dance"], "procman: error: there is no command `dance`", "see `procman --help`"),
+        (["site.toml"], "procman: error: no command before site.toml", "run it with `procman up site.toml`"),
+        (["--verbose"], "procman: error: there is no option --verbose", "see `procman --help`"),
+        (["up"], "procman up: error: no FILE given", "name the site's configuration: `procman up site.toml`"),
+        (
+            ["up", "a.toml", "--col", "x"],
+            "procman up: error: there is no option --col",
+            "see `procman up --help`",
+        ),
+        (
+            ["up", "a.toml", "--set", "workers"],
+            "procman up: error: --set workers: not of the form KEY=VALUE",
+            "for example --set group.api.workers=8",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_usage_is_told_in_two_lines_and_ends_with_2(arguments: list[str], error: str, hint: str) -> None:
+    done = run(*arguments)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"{error}\nhint: {hint}\n")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["up", "--help"]], ids=" ".join)
+def test_help_fits_a_terminal_and_names_every_exit_code(arguments: list[str]) -> None:
+    done = run(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line for line in done.stdout.splitlines() if len(line) > 80] == []
+    named = {int(code) for code in re.findall(r"^  (\d+) ", done.stdout, re.MULTILINE)}
+    # 11 is for health checks, which no site can have yet.
+    assert named == {0, main.EXIT_USAGE, EXIT_INVALID_CONFIGURATION, *EXIT_CODES.values()} - {11}
+    assert "examples:" in done.stdout
+
+
+def test_every_command_is_in_the_help_and_has_its_own() -> None:
+    listed = re.findall(r"^    (\w+) +\S", run("--help").stdout, re.MULTILINE)
+    assert sorted(listed) == sorted(main.COMMANDS)
+    for command in main.COMMANDS:
+        assert run(command, "--help").stdout.startswith(f"usage: procman {command}")
+
+
+def test_it_says_which_version_it_is() -> None:
+    assert run("--version").stdout == f"procman {__version__}\n"
+
+
+def test_a_reader_that_went_away_ends_it_without_a_word() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = run("schema", stdout=write)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (-13, "")
+
+
+def test_a_full_disk_is_an_error_and_no_traceback() -> None:
+    with open("/dev/full", "wb") as full:  # noqa: PTH123
+        done = run("schema", stdout=full)
+    assert (done.returncode, done.stderr) == (1, "procman: error: cannot write the output: No space left on device\n")
+
+
+def test_a_current_directory_that_is_gone_is_told(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    script = 'cd "$1" && rmdir "$1" && shift && exec "$@"'
+    # From such a place Python finds procman only by an absolute path.
+    program = f"import sys; sys.path[:0] = [{str(ROOT)!r}]; from procman.cli.main import main; sys.exit(main())"
+    command = ["sh", "-c", script, "sh", str(gone), sys.executable, "-c", program, "up", "a.toml"]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=DEADLINE_S, check=False)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "procman up: error: the current directory has been removed\nhint: cd to one that exists\n",
+    )

@@ -1,0 +1,89 @@
+"""The table of `procman status`, as it looks at several widths, and what counts as ready."""
+
+from __future__ import annotations
+
+import pytest
+
+from procman.cli.status import Use, as_json, is_ready
+from procman.cli.table import render
+from procman.policy.requests import GroupStatus, SiteStatus, WorkerStatus
+
+API = WorkerStatus("api", 0, 3, "running", 4242, 754.0, None, False, "killed by SIGKILL", 183.0)
+WAITS = WorkerStatus("api", 1, 6, "backoff", None, None, 1.75, False, "exit status 3", 0.25)
+HELD = WorkerStatus("mail-sender", 0, 1, "stopped", None, None, None, True, None, None)
+SITE = SiteStatus(
+    "shop",
+    "running",
+    "a66b0f19b104",
+    ("/srv/site.toml",),
+    (GroupStatus("api", 2, 1, 7, 93, ""), GroupStatus("mail-sender", 1, 1, 0, 10, "waits for migrate")),
+    (API, WAITS, HELD),
+)
+USES = {4242: Use(72.5, 34_500_000)}
+
+AT_80 = """\
+shop  running · 2 groups, 3 workers · a66b0f19b104 · pid 4000
+
+WORKER         STATE     PID      UP  RESTARTS  LEFT    CPU    MEM  LAST EXIT
+api:0          running  4242  12m34s         2    93  1m12s  32.9M  killed by S…
+api:1          backoff     -       -         5    93      -      -  again in 1.…
+mail-sender:0  stopped     -       -         0    10      -      -  by hand
+
+api: 2 workers by hand (file: 1)
+mail-sender: waits for migrate
+"""
+AT_120 = """\
+shop  running · 2 groups, 3 workers · a66b0f19b104 · pid 4000
+
+WORKER         STATE     PID      UP  RESTARTS  LEFT    CPU    MEM  LAST EXIT
+api:0          running  4242  12m34s         2    93  1m12s  32.9M  killed by SIGKILL 3m3s ago
+api:1          backoff     -       -         5    93      -      -  again in 1.8s · exit status 3 250ms ago
+mail-sender:0  stopped     -       -         0    10      -      -  by hand
+
+api: 2 workers by hand (file: 1)
+mail-sender: waits for migrate
+"""
+
+
+@pytest.mark.parametrize(("columns", "expected"), [(80, AT_80), (120, AT_120), (None, AT_120)])
+def test_the_table_fits_the_terminal(columns: int | None, expected: str) -> None:
+    assert render(SITE, 4000, USES, False, columns) == expected
+
+
+@pytest.mark.parametrize("columns", [1, 10, 40, 80])
+def test_no_line_is_wider_than_the_terminal(columns: int) -> None:
+    assert max(map(len, render(SITE, 4000, USES, False, columns).splitlines()[2:])) <= columns
+
+
+def test_only_states_and_headings_have_colours() -> None:
+    text = render(SITE, 4000, USES, True, 80)
+    assert "\x1b[32mrunning\x1b[0m" in text
+    assert "\x1b[33mbackoff\x1b[0m" in text
+
+
+@pytest.mark.parametrize(
+    ("worker", "group", "phase", "ready"),
+    [
+        (API, "", "running", True),
+        (API._replace(state="exited"), "", "running", True),
+        (HELD, "", "running", True),
+        (WAITS, "", "running", False),
+        (API._replace(state="failed"), "", "running", False),
+        (API, "waits for migrate", "running", False),
+        (API, "", "stopping", False),
+    ],
+)
+def test_a_site_is_ready_when_all_that_is_wanted_runs(
+    worker: WorkerStatus, group: str, phase: str, ready: bool
+) -> None:
+    site = SITE._replace(phase=phase, groups=(SITE.groups[0]._replace(note=group),), workers=(worker,))
+    assert is_ready(site) is ready
+
+
+def test_as_json_it_has_what_each_worker_uses() -> None:
+    workers = as_json(SITE, 4000, USES)["workers"]
+    assert [(w["task"], w["cpu_s"], w["memory_bytes"]) for w in workers] == [
+        (0, 72.5, 34_500_000),
+        (1, None, None),
+        (0, None, None),
+    ]
