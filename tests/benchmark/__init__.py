@@ -1,0 +1,1 @@
+"""Figures beside a C loop measured in the same run: `python -m tests.benchmark`. Asserts nothing."""

@@ -1,0 +1,1 @@
+"""Whole sites with real processes: what a user sees from the outside, one behaviour a test."""
