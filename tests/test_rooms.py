@@ -40,7 +40,9 @@ ROOMS: dict[str, Room] = {
     "__init__": room("prefork.fork_processes", libraries=LEAN),
     "__main__": room("cli.entry", libraries=LEAN),
     "words": room(libraries=PURE),
-    "plan": room(libraries=PURE | {"json", "hashlib"}),
+    "plan": room(libraries=PURE),
+    "plan.codec": room(libraries=PURE | {"json"}),
+    "plan.changes": room(libraries=PURE | {"json", "hashlib"}),
     "policy": room("plan", "words", libraries=PURE),
     "kernel": room("plan", "words", "policy.events", "policy.requests", libraries=LEAN),
     "kernel.privileges": room("plan", "words", libraries=LEAN | {"ctypes"}),
@@ -65,6 +67,8 @@ ROOMS: dict[str, Room] = {
     ),
     "log": room("plan", "words", "policy.events", libraries=LEAN),
     "config": room("plan", "words", libraries=ANY | {"pydantic", "pydantic_core", "tomli", "dotenv"}),
+    "config.model": room("plan", "words", libraries=PURE | {"pydantic", "re"}),
+    "config.compile": room("plan", libraries=PURE | {"os"}),
     "prefork": room("config.cpus", "config.values", "kernel", "log", "plan", "policy", "words", libraries=ANY),
     "cli": room(
         "__version__", "config", "control", "log", "plan", "policy.events", "policy.requests", "words", libraries=ANY

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from dotenv.parser import Binding, parse_stream
 
 from procman.config.document import Document, Path, Place, Problem, Rejected, Source
-from procman.config.fields import env_name
+from procman.config.model.environment import env_name
 from procman.config.read import read_source
 from procman.config.values import BadValueError
 

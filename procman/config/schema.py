@@ -1,6 +1,6 @@
 """The JSON Schema (draft 2020-12) of the site file, made from the models: what editors complete and check with.
 
-Knows no option: all of it comes from `model.py` and `fields.py`, but for what TOML and this format have in common
+Knows no option: all of it comes from `model/` and `fields.py`, but for what TOML and this format have in common
 (no null, keys beginning with `x-`, `${NAME}` in every string).
 """
 

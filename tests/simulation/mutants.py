@@ -18,7 +18,7 @@ import procman.policy
 
 ROOM = Path(procman.policy.__file__).parent
 SHARED = ("procman.policy.events", "procman.policy.requests")
-"""The vocabulary: values of it are compared."""
+"""The vocabulary, with all that is below: values of it are compared, so it is not loaded anew."""
 
 
 class Mutant(NamedTuple):
@@ -106,11 +106,11 @@ MUTANTS = [Mutant(name, *texts) for name, texts in FAULTS.items()]
 
 def load(mutant: Mutant) -> Any:
     """The manager class of a policy with this fault, of fresh modules. Raises ValueError if its text is gone."""
-    found = [path for path in ROOM.glob("*.py") for _ in range(path.read_text().count(mutant.old))]
+    found = [path for path in ROOM.rglob("*.py") for _ in range(path.read_text().count(mutant.old))]
     if len(found) != 1:
         raise ValueError(f"{mutant.name}: found {len(found)} times in the policy, not once: {mutant.old!r}")
     source = found[0].read_text().replace(mutant.old, mutant.new)
-    finder = _Finder(f"procman.policy.{found[0].stem}", found[0], source)
+    finder = _Finder(_module(found[0]), found[0], source)
     shipped = {name: sys.modules.pop(name) for name in list(sys.modules) if _is_fresh(name)}
     sys.meta_path.insert(0, finder)
     try:
@@ -121,12 +121,19 @@ def load(mutant: Mutant) -> Any:
             del sys.modules[name]
         sys.modules.update(shipped)
         for name, module in shipped.items():
-            setattr(procman.policy, name.rpartition(".")[2], module)
+            parent, _, leaf = name.rpartition(".")
+            setattr(sys.modules[parent], leaf, module)
 
 
 def _is_fresh(name: str) -> bool:
     """Whether a module is loaded anew."""
-    return name.startswith("procman.policy.") and name not in SHARED
+    return name.startswith("procman.policy.") and not any(f"{name}.".startswith(f"{one}.") for one in SHARED)
+
+
+def _module(path: Path) -> str:
+    """`procman.policy.worker` for its file; a package for its `__init__.py`."""
+    parts = path.relative_to(ROOM).with_suffix("").parts
+    return ".".join(["procman.policy", *parts[: -1 if parts[-1] == "__init__" else None]])
 
 
 class _Mutated(SourceFileLoader):

@@ -1,0 +1,55 @@
+"""What a worker is started with: its command, its directory, its environment and its rights."""
+
+from __future__ import annotations
+
+from procman import plan
+from procman.config import model
+from procman.config.accounts import Identity
+from procman.config.compile.paths import absolute, base_of
+from procman.config.compile.surroundings import Surroundings
+from procman.config.document import Document, Path
+from procman.config.envfiles import env_path
+from procman.config.expand import literal
+
+
+def launch_of(name: str, group: model.Group, around: Surroundings) -> plan.Launch:
+    """What the workers of a group are started with."""
+    base = around.cwd if group.cwd is None else base_of(("group", name, "cwd"), around)
+    identity = around.identities[name]
+    env = {key: value if value is None else literal(value) for key, value in identity.env}
+    for index, file in enumerate(group.env_file):
+        source = around.document.origin(_env_file_path(name, index, around.document))[0]
+        env.update((key, literal(value)) for key, value in around.env_files.get(env_path(source, file.path), ()))
+    env.update(group.env)
+    return plan.Launch(
+        command=group.command,
+        cwd=absolute(literal(base), group.cwd or "."),
+        env=tuple(env.items()),
+        umask=group.umask,
+        spawn=group.spawn,
+        pass_env=(group.pass_env or ()) if group.clear_env else None,
+        privileges=_privileges(group, identity),
+    )
+
+
+def _privileges(group: model.Group, identity: Identity) -> plan.Privileges | None:
+    """None where nothing is asked for: such workers take the fast path."""
+    limits = ((name.rstrip("_"), limit) for name, limit in group.limits)
+    privileges = plan.Privileges(
+        uid=identity.uid,
+        gid=identity.gid,
+        groups=identity.groups,
+        nice=group.nice,
+        oom_score_adj=group.oom_score_adj,
+        cpu_affinity=group.cpu_affinity,
+        limits=tuple(plan.Limit(name, *limit) for name, limit in limits if limit is not None),
+        no_new_privileges=group.no_new_privileges,
+        capabilities=None if group.capabilities is None else tuple(sorted(set(group.capabilities))),
+        parent_death_signal=group.parent_death_signal,
+    )
+    return None if privileges == plan.Privileges() else privileges
+
+
+def _env_file_path(name: str, index: int, document: Document) -> Path:
+    path: Path = ("group", name, "env_file")
+    return (*path, index) if isinstance(document.at(path), list) else path

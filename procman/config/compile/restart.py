@@ -1,0 +1,25 @@
+"""When workers are started again."""
+
+from __future__ import annotations
+
+from procman import plan
+from procman.config import model
+from procman.config.values import parse_signal
+
+
+def restart_of(group: model.Group) -> plan.Restart:
+    """The restart policy of a group."""
+    restart, backoff = group.restart, group.restart.backoff
+    # A job that failed is not run again unless somebody said that it may be.
+    is_untold_job = group.kind == "job" and "max_restarts" not in restart.model_fields_set
+    return plan.Restart(
+        when=restart.when,
+        success_codes=tuple(one for one in restart.success if isinstance(one, int)),
+        success_signals=tuple(parse_signal(one) for one in restart.success if isinstance(one, str)),
+        max_restarts=0 if is_untold_job else restart.max_restarts,
+        window=restart.window,
+        backoff=None if backoff is None else plan.Backoff(**dict(backoff)),
+        reset_after=restart.reset_after,
+        strategy=restart.strategy,
+        on_exhausted=restart.on_exhausted,
+    )

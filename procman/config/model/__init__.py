@@ -1,0 +1,44 @@
+"""The site file as the user writes it: every table and option, with its default and its description.
+
+The descriptions become the JSON Schema and the reference of options. A model checks its own table; what concerns
+several groups is in `checks.py`. Nothing here reads files, expands variables or looks at the machine.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, PlainValidator, WithJsonSchema
+
+from procman.config import fields
+from procman.config.model.environment import EnvFile
+from procman.config.model.group import Defaults, Group
+from procman.config.model.restart import Backoff, Restart
+from procman.config.model.site import Log, SiteOptions
+from procman.config.model.stop import Stop
+from procman.config.table import Table, option
+from procman.config.values import BadValueError, show
+
+__all__ = ["Backoff", "Defaults", "EnvFile", "Group", "Log", "Restart", "Site", "SiteOptions", "Stop"]
+
+
+def _schema_version(value: Any) -> int:
+    if value != 1 or isinstance(value, bool):
+        raise BadValueError(f"this procman knows schema 1, not {show(value)}", "write schema = 1")
+    return 1
+
+
+SchemaVersion = Annotated[int, PlainValidator(_schema_version), WithJsonSchema({"type": "integer", "const": 1})]
+
+
+class Site(Table):
+    """A procman site: groups of processes, how many workers each has, and how often they may restart."""
+
+    schema_version: SchemaVersion = Field(alias="schema", description="The version of this format: 1.")
+    include: tuple[fields.Path, ...] = option(
+        [], "Further files to read, as patterns (conf.d/*.toml), relative to this file. What this file says wins."
+    )
+    site: SiteOptions = option({}, "What concerns the site as a whole.")
+    defaults: Defaults = option({}, "What every group has unless it says otherwise.")
+    log: Log = option({}, "The event log: where it goes, and in what form.")
+    group: dict[fields.Name, Group] = option({}, "The groups of workers, by name.")

@@ -1,0 +1,124 @@
+"""`[group.NAME]`, and `[defaults]` for all of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+
+from procman import plan
+from procman.config import fields, values
+from procman.config.limits import Limits
+from procman.config.model import environment, privileges
+from procman.config.model.order import After
+from procman.config.model.restart import Restart
+from procman.config.model.stop import Stop
+from procman.config.table import Table, option
+from procman.config.values import BadValueError, show
+
+MOST_WORKERS = 10_000
+
+
+def _workers(value: Any) -> int | Literal["auto"]:
+    if value == "auto":
+        return "auto"
+    try:
+        count = values.parse_integer(value)
+    except BadValueError:
+        hint = 'write a number, or "auto" for one per CPU'
+        raise BadValueError(f"{show(value)} is no number of workers", hint) from None
+    if count > MOST_WORKERS:
+        raise BadValueError(f"{count} workers are too many for one group", f"at most {MOST_WORKERS}")
+    return count if count > 0 else "auto"
+
+
+Workers = Annotated[
+    int | Literal["auto"],
+    PlainValidator(_workers),
+    WithJsonSchema({"anyOf": [{"type": "integer", "maximum": MOST_WORKERS}, {"const": "auto"}]}),
+]
+
+
+class Defaults(Table):
+    """What a group has unless it says otherwise; tables are merged key by key."""
+
+    kind: plan.Kind = option(
+        "service", "A service is to run all the time; a job runs to completion (and is not restarted unless told)."
+    )
+    workers: Workers = option(
+        1, 'How many equal workers run; "auto" (or 0, or a negative number): one for each CPU that may be used.'
+    )
+    enabled: fields.Bool = option(True, "False: the group is checked, but none of it runs.")
+    env: dict[environment.EnvName, environment.EnvValue] = option(
+        {}, "Environment variables, on top of procman's own and of `env_file`. May hold ${PROCMAN_TASK_ID}."
+    )
+    env_file: environment.EnvFiles = option(
+        [], "Files of NAME=value lines: a path, { path = …, optional = true }, or a list of these; later ones win."
+    )
+    cwd: fields.Path | None = option(
+        None, "The working directory, relative to this file; not given: where procman was started."
+    )
+    clear_env: fields.Bool = option(
+        False, "True: of procman's own environment workers have only what `pass_env` names."
+    )
+    pass_env: environment.PassedNames | None = option(
+        None, 'With `clear_env`: the variables that are handed on all the same; "LC_*" stands for all that begin so.'
+    )
+    umask: fields.Umask | None = option(None, 'The file mode creation mask, as an octal string: "0077".')
+    user: fields.Account | None = option(
+        None, "As whom workers run: a name or a number. Sets HOME, USER, LOGNAME and SHELL too, unless `env` does."
+    )
+    group: fields.Account | None = option(None, "Their primary group, a name or a number; not given: the user's.")
+    supplementary_groups: privileges.Accounts | None = option(
+        None, "All their other groups; not given: with a user those that the group database has for them."
+    )
+    capabilities: privileges.Capabilities | None = option(
+        None, 'All capabilities that they, and what they execute, can have, as ["NET_BIND_SERVICE"]; [] is none.'
+    )
+    no_new_privileges: fields.Bool = option(
+        False, "True: whatever they execute gains no privileges, setuid programs included."
+    )
+    limits: Limits = option({}, 'Resource limits, each "SOFT" or "SOFT:HARD", as setrlimit(2) has them.')
+    nice: privileges.Nice | None = option(None, "Their scheduling priority, from -20 (first) to 19 (last).")
+    oom_score_adj: privileges.OomScore | None = option(
+        None, "Whom the kernel ends when memory is short: from -1000 (never them) to 1000 (them first)."
+    )
+    cpu_affinity: privileges.Cpus | None = option(None, 'The CPUs that they may run on: "0-3,8", or a list of numbers.')
+    parent_death_signal: fields.StopSignal | None = option(
+        None, "Sent by the kernel to a worker (not to its children) when procman ends, however it ends."
+    )
+    spawn: plan.SpawnPath = option(
+        "vfork", "How processes are made: vfork is fast; fork suits a command on a slow network file system."
+    )
+    restart: Restart = option({}, "The restart policy.")
+    stop: Stop = option({}, "How workers are stopped.")
+
+
+class Group(Defaults):
+    """A group of equal workers."""
+
+    command: fields.Command = Field(
+        description="The program and its arguments: a list, or a string that is split as a shell splits words "
+        "(but no shell runs it). ${PROCMAN_TASK_ID} stands for the worker's number."
+    )
+    after: After = option(
+        {},
+        "The groups that this one waits for: a list (each is to be ready), or a table from the group's name to "
+        "started, ready, completed (it ended normally) or ended (in whatever way).",
+    )
+
+    @model_validator(mode="after")
+    def _an_environment_is_cleared_to_pass_some_of_it(self) -> Self:
+        if self.pass_env is not None and not self.clear_env:
+            raise BadValueError("all of the environment is passed", "set clear_env = true, too", ("pass_env",))
+        return self
+
+    @model_validator(mode="after")
+    def _a_job_ends(self) -> Self:
+        if self.kind == "job" and self.restart.when == "always":
+            raise BadValueError(
+                "a job runs to completion, so it cannot restart always",
+                'set when = "on-failure" (or "never") in its `restart`, or kind = "service"',
+                ("restart", "when"),
+            )
+        return self

@@ -1,0 +1,38 @@
+"""What the options that make a worker's rights and its share of the machine accept."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, PlainValidator, WithJsonSchema
+
+from procman.config import fields, rights, values
+
+Accounts = Annotated[
+    tuple[fields.Account, ...],
+    BeforeValidator(fields.list_of('groups: ["video", 1000]'), json_schema_input_type=list[fields.Account]),
+]
+Capability = Annotated[int, PlainValidator(rights.parse_capability), fields.spelled(r"^([cC][aA][pP]_)?[A-Za-z_]+$")]
+Capabilities = Annotated[
+    tuple[Capability, ...],
+    BeforeValidator(fields.list_of('names: ["NET_BIND_SERVICE"]'), json_schema_input_type=list[Capability]),
+]
+Nice = Annotated[
+    int,
+    PlainValidator(lambda value: values.parse_integer(value, -20, 19)),
+    WithJsonSchema({"type": "integer", "minimum": -20, "maximum": 19}),
+]
+OomScore = Annotated[
+    int,
+    PlainValidator(lambda value: values.parse_integer(value, -1000, 1000)),
+    WithJsonSchema({"type": "integer", "minimum": -1000, "maximum": 1000}),
+]
+Cpus = Annotated[
+    tuple[int, ...],
+    PlainValidator(rights.parse_cpus),
+    fields.spelled(
+        rights.CPUS_PATTERN,
+        {"type": "integer", "minimum": 0},
+        {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1},
+    ),
+]

@@ -1,0 +1,51 @@
+"""`[site]` and `[log]`: what concerns the site as a whole."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from procman import plan
+from procman.config import fields
+from procman.config.table import Table, option, or_off
+
+
+class SiteOptions(Table):
+    """The site as a whole."""
+
+    name: fields.Name | None = option(
+        None, "The site's name; not given: the name of the first file, or of its directory if that is site.toml."
+    )
+    stop_timeout: Annotated[fields.Duration | None, or_off(fields.Duration)] = option(
+        None, "Bounds the whole shutdown; then all is killed. Not given, or false: 9s as process 1, else no bound."
+    )
+    exit_code_from: fields.Text | None = option(
+        None, "A group of one worker; when it has ended for good, the site shuts down with its exit code."
+    )
+    orphans: plan.Orphans = option(
+        "end",
+        "If procman itself is killed: a guard ends its workers by their stop rules, or they are kept. "
+        "What is below process 1 ends with it in any case.",
+    )
+    termination_log: fields.PathOrOff | None = option(
+        None,
+        "A file, relative to this one, for one line of JSON that says why the site ended; false: none. "
+        "Not given: /dev/termination-log where procman is process 1 and has one.",
+    )
+    control: fields.PathOrOff | None = option(
+        None,
+        "The control socket, relative to this file; false: none. Not given: under the site's name in "
+        "$XDG_RUNTIME_DIR/procman (root: /run/procman). A change is for the next `procman up`.",
+    )
+    control_group: fields.Account | None = option(
+        None, "A group of users whose members may use the control socket as well; not given: its user alone (and root)."
+    )
+    pid_file: fields.Path | None = option(
+        None, "A file for procman's pid, relative to this one, while it runs; a second procman with the same refuses."
+    )
+
+
+class Log(Table):
+    """Where the event log goes."""
+
+    format: plan.LogFormat = option("auto", "auto: for people in a terminal, else JSON.")
+    file: fields.Path | None = option(None, "A file, relative to this one; not given: the standard error stream.")

@@ -1,0 +1,17 @@
+"""`stop`: how a worker is asked to end."""
+
+from __future__ import annotations
+
+from procman import plan
+from procman.config import fields
+from procman.config.table import Table, option
+
+
+class Stop(Table):
+    """How a worker is asked to end, and when it is made to."""
+
+    signal: fields.StopSignal = option("TERM", "The signal that asks a worker to end.")
+    grace: fields.Duration = option("8s", "How long it may take before it is killed.")
+    scope: plan.Scope = option(
+        "tree", "Who hears the first signal: the worker's whole process group, or its leader alone."
+    )

@@ -1,0 +1,44 @@
+"""What the core needs to know, and nothing else: a resolved, comparable, serialisable plan.
+
+A plan is made by `config.compile` in a child process and reaches the core as JSON. Everything in it
+is final: durations are seconds, signals are numbers, paths are absolute, worker counts are counts.
+Nothing here reads a file, looks at the machine or knows TOML.
+
+Values here are NamedTuples: immutable, compared by content, and cheap to import (the core's memory is
+budgeted; `dataclasses` alone would cost it a megabyte).
+"""
+
+from __future__ import annotations
+
+from procman.plan.changes import Change, diff, digest, moves
+from procman.plan.codec import from_json, to_json
+from procman.plan.launch import Launch, Limit, Privileges, SpawnPath
+from procman.plan.restart import Backoff, OnExhausted, Restart, Scope, Stop, Strategy, When
+from procman.plan.site import Condition, GroupPlan, Kind, LogFormat, LogPlan, Orphans, Plan
+
+__all__ = [
+    "Backoff",
+    "Change",
+    "Condition",
+    "GroupPlan",
+    "Kind",
+    "Launch",
+    "Limit",
+    "LogFormat",
+    "LogPlan",
+    "OnExhausted",
+    "Orphans",
+    "Plan",
+    "Privileges",
+    "Restart",
+    "Scope",
+    "SpawnPath",
+    "Stop",
+    "Strategy",
+    "When",
+    "diff",
+    "digest",
+    "from_json",
+    "moves",
+    "to_json",
+]

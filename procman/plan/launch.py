@@ -1,0 +1,54 @@
+"""What one worker is started with. Limits, capabilities and signals are numbers here, paths absolute."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+SpawnPath = Literal["vfork", "fork"]
+
+
+class Limit(NamedTuple):
+    """A resource limit, in the unit of setrlimit(2); -1 is unlimited."""
+
+    name: str
+    """As setrlimit(2) has it, without RLIMIT_ and in small letters: `nofile`."""
+    soft: int
+    hard: int | None = None
+    """None: the core's, or `soft` where that is higher."""
+
+
+class Privileges(NamedTuple):
+    """As whom a worker runs, and what it may do and use. None (and no limit): as the core."""
+
+    uid: int | None = None
+    gid: int | None = None
+    groups: tuple[int, ...] | None = None
+    """All supplementary groups."""
+    nice: int | None = None
+    oom_score_adj: int | None = None
+    cpu_affinity: tuple[int, ...] | None = None
+    limits: tuple[Limit, ...] = ()
+    no_new_privileges: bool = False
+    capabilities: tuple[int, ...] | None = None
+    """All that it, and whatever it executes, can have."""
+    parent_death_signal: int | None = None
+    """Sent to the worker's leader when the core ends, however it ends."""
+
+
+class Launch(NamedTuple):
+    """What a worker is started with. A change of any of it replaces the running workers.
+
+    The strings are templates: `$$` stands for a dollar sign, and `${PROCMAN_GROUP}`,
+    `${PROCMAN_TASK_ID}` and `${PROCMAN_GENERATION}` are filled in at each start.
+    """
+
+    command: tuple[str, ...]
+    cwd: str
+    env: tuple[tuple[str, str | None], ...] = ()
+    """Changes to the core's own environment, in order; None removes the name."""
+    umask: int | None = None
+    spawn: SpawnPath = "vfork"
+    pass_env: tuple[str, ...] | None = None
+    """What of the core's own environment is left: these names, a last `*` being any ending; None is all of it."""
+    privileges: Privileges | None = None
+    """None: as the core. Anything else takes the fork path."""

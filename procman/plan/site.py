@@ -1,0 +1,58 @@
+"""A whole site: its groups, its log, and what concerns it as a whole."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from procman.plan.launch import Launch
+from procman.plan.restart import Restart, Stop
+
+Condition = Literal["started", "ready", "completed", "ended"]
+Kind = Literal["service", "job"]
+LogFormat = Literal["auto", "json", "human"]
+Orphans = Literal["end", "keep"]
+
+
+class GroupPlan(NamedTuple):
+    """One group of equal workers. Everything but `launch` is changed live."""
+
+    name: str
+    launch: Launch
+    kind: Kind = "service"
+    workers: int = 1
+    """How many run; 0 means that the group is not enabled."""
+    auto: bool = False
+    """Whether `workers` was counted from this machine's CPUs; such a count is no part of the digest."""
+    restart: Restart = Restart()
+    stop: Stop = Stop()
+    after: tuple[tuple[str, Condition], ...] = ()
+
+
+class LogPlan(NamedTuple):
+    """Where the event log goes."""
+
+    format: LogFormat = "auto"
+    file: str | None = None
+    """An absolute path; None is the standard error stream."""
+
+
+class Plan(NamedTuple):
+    """A whole site."""
+
+    name: str
+    groups: tuple[GroupPlan, ...]
+    stop_timeout: float | None = None
+    """Bounds the whole shutdown, in seconds; None leaves it to the core (9 s at process 1, else no bound)."""
+    exit_code_from: str | None = None
+    log: LogPlan = LogPlan()
+    orphans: Orphans = "end"
+    """What becomes of the workers if the core is killed: a guard ends them, or they are kept."""
+    termination_log: str | None = None
+    """The file for the last word, absolute; "" is none, None the default place where there is one (at process 1)."""
+    control: str | None = None
+    """The control socket, absolute; "" is none, None the default place."""
+    control_group: int | str | None = None
+    """The group whose members may use it as well; a name is looked up by the core."""
+    pid_file: str | None = None
+    sources: tuple[str, ...] = ()
+    """The files that the plan was read from, absolute, the first named first."""

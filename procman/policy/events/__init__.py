@@ -1,0 +1,76 @@
+"""The vocabulary: what the deciding half hears (facts and wishes) and what it says (actions and records).
+
+Everything here is a plain value. Facts and wishes come from the kernel's `wait`, one at a time; actions go
+to the kernel's `perform`; records (transitions and notices) go to the log, where each becomes one line.
+Times are seconds on a monotonic clock; wall time is stamped by the log alone.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from procman.policy.events.actions import Action, ConfigureLog, Drain, Guard, Print, RunLoader, Signal, Spawn
+from procman.policy.events.facts import (
+    Execed,
+    Exited,
+    Fact,
+    Forked,
+    GuardEnded,
+    Left,
+    Loaded,
+    LoadFailed,
+    Stage,
+    StartFailed,
+    TimePassed,
+    TreeEnded,
+)
+from procman.policy.events.names import State, Usage, WorkerId
+from procman.policy.events.records import Exit, Level, Notice, Record, Retry, Transition
+from procman.policy.events.wishes import Load, ReopenLog, ShutDown, Wish
+
+__all__ = [
+    "Action",
+    "ConfigureLog",
+    "Drain",
+    "Event",
+    "Execed",
+    "Exit",
+    "Exited",
+    "Fact",
+    "Forked",
+    "Guard",
+    "GuardEnded",
+    "Left",
+    "Level",
+    "Load",
+    "LoadFailed",
+    "Loaded",
+    "Notice",
+    "Outcome",
+    "Print",
+    "Record",
+    "ReopenLog",
+    "Retry",
+    "RunLoader",
+    "ShutDown",
+    "Signal",
+    "Spawn",
+    "Stage",
+    "StartFailed",
+    "State",
+    "TimePassed",
+    "Transition",
+    "TreeEnded",
+    "Usage",
+    "Wish",
+    "WorkerId",
+]
+
+Event = Fact | Wish
+
+
+class Outcome(NamedTuple):
+    """What `Manager.handle` answers."""
+
+    actions: list[Action]
+    records: list[Record]

@@ -1,0 +1,59 @@
+"""Actions: what the kernel is to do. They go to its `perform`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from procman.plan import Launch, LogPlan, Scope, Stop
+from procman.policy.events.names import WorkerId
+from procman.policy.events.wishes import ReopenLog
+from procman.policy.requests import Answer
+
+
+class Spawn(NamedTuple):
+    """Start a process. Answered by `Forked` and `Execed`, or by `StartFailed`, perhaps after `Forked`."""
+
+    worker: WorkerId
+    launch: Launch
+
+
+class Signal(NamedTuple):
+    """Send a signal to a worker that has been forked and whose tree has not ended."""
+
+    worker: WorkerId
+    pid: int
+    signal: int
+    scope: Scope
+
+
+class Drain(NamedTuple):
+    """Signal, now and later, whoever is left of procman's descendants, or at process 1 of its pid namespace."""
+
+    signal: int
+
+
+class Guard(NamedTuple):
+    """Have the guard run, and end the workers of these groups by these rules if the core is gone; None: have none."""
+
+    site: str
+    rules: tuple[tuple[str, Stop], ...] | None
+
+
+class RunLoader(NamedTuple):
+    """Start the loader. Answered by `Loaded` or `LoadFailed`, once."""
+
+
+class Print(NamedTuple):
+    """Write a text for people to standard error as it stands (the diagnostics of a site that cannot start)."""
+
+    text: str
+
+
+class ConfigureLog(NamedTuple):
+    """Write the log from now on as this plan says."""
+
+    site: str
+    log: LogPlan
+
+
+Action = Spawn | Signal | Drain | Guard | RunLoader | Print | ConfigureLog | ReopenLog | Answer

@@ -1,0 +1,94 @@
+"""Facts: what is. They come from the kernel's `wait`, one at a time."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from procman.plan import Plan
+from procman.policy.events.names import Usage, WorkerId
+
+
+class Forked(NamedTuple):
+    """A spawn has a process now. Always comes before that process's `Exited`."""
+
+    worker: WorkerId
+    pid: int
+
+
+class Execed(NamedTuple):
+    """The worker's program has begun."""
+
+    worker: WorkerId
+
+
+Stage = Literal["fork", "setup", "cwd", "exec"]
+"""What failed: there was no process; an option that it could not be given; its directory; its program."""
+
+
+class StartFailed(NamedTuple):
+    """A spawn failed. If it was `Forked`, its `Exited` follows and only then is the pid gone."""
+
+    worker: WorkerId
+    stage: Stage
+    errno: int
+    reason: str
+    """For people, with what failed: `pythn3: command not found`."""
+    draw: float
+    """A random number in [0, 1), for the jitter of the delay that may follow."""
+
+
+class Exited(NamedTuple):
+    """A child of ours was reaped: a worker's leader, or an orphan that nobody knows."""
+
+    pid: int
+    exit_code: int | None
+    """None if it died of a signal."""
+    signal: int | None
+    usage: Usage
+    leftover: bool
+    """Whether processes of its group are left; then a `TreeEnded` follows."""
+    draw: float
+
+
+class TreeEnded(NamedTuple):
+    """Nothing is left of the group whose leader had this pid. Comes after an `Exited` with `leftover`."""
+
+    pid: int
+
+
+class Left(NamedTuple):
+    """Who is left besides the workers and helpers: told once after each `Drain`, and again when nobody is."""
+
+    processes: int
+    names: str = ""
+    """For people, the first few: `redis-server (pid 41), sh (pid 43)`."""
+
+
+class GuardEnded(NamedTuple):
+    """The guard has ended although it should run, or it cannot start."""
+
+    reason: str
+    draw: float
+
+
+class TimePassed(NamedTuple):
+    """The deadline that `Manager.deadline()` named has come."""
+
+
+class Loaded(NamedTuple):
+    """The loader has made a plan of the configuration."""
+
+    plan: Plan
+    digest: str
+
+
+class LoadFailed(NamedTuple):
+    """The configuration cannot be used (or the loader broke); whatever runs is not touched."""
+
+    reason: str
+    """One line: `configs/site.toml: 2 errors`."""
+    diagnostics: str
+    """All of it for people, many lines, each error with its place and its hint."""
+
+
+Fact = Forked | Execed | StartFailed | Exited | TreeEnded | Left | GuardEnded | TimePassed | Loaded | LoadFailed

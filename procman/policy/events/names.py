@@ -1,0 +1,44 @@
+"""What facts, actions and records all speak of: a worker, where it is in its life, and what it has used."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class State(StrEnum):
+    """Where a worker is in its life; `worker.EDGES` says what may follow what."""
+
+    STOPPED = "stopped"
+    """No process, and none wanted, or it waits for its group's dependencies."""
+    STARTING = "starting"
+    """A process was asked for; it is not ready yet."""
+    RUNNING = "running"
+    BACKOFF = "backoff"
+    """No process; the next start waits for its deadline (or, under one-for-all, for the siblings)."""
+    STOPPING = "stopping"
+    """Asked to end, or its leader has ended and the rest of its tree is asked to."""
+    KILLING = "killing"
+    """SIGKILL was sent; waits for the kernel to say that nothing is left."""
+    EXITED = "exited"
+    """Ended normally, and not to be restarted."""
+    FAILED = "failed"
+    """Ended for good: the budget is spent, or it cannot start."""
+
+
+class WorkerId(NamedTuple):
+    """One run of one slot. Signals, exits and probes are keyed by it, so that a late fact hits nobody else."""
+
+    group: str
+    task: int
+    generation: int
+
+    def __str__(self) -> str:
+        return f"{self.group}:{self.task}"
+
+
+class Usage(NamedTuple):
+    """What a process and its reaped children have used."""
+
+    cpu_s: float = 0.0
+    max_rss_bytes: int = 0

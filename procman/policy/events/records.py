@@ -1,0 +1,56 @@
+"""Records: what the log says. Each becomes one line."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+from procman.policy.events.names import State, Usage, WorkerId
+
+Level = Literal["debug", "info", "warning", "error"]
+
+
+class Exit(NamedTuple):
+    """How a process ended."""
+
+    exit_code: int | None
+    signal: int | None
+    uptime_s: float
+    usage: Usage
+
+
+class Retry(NamedTuple):
+    """The restart that was decided on."""
+
+    restarts: int
+    """How many of the group's automatic restarts count on the budget now, this one included."""
+    budget_left: int
+    delay_s: float
+
+
+class Transition(NamedTuple):
+    """A worker has changed its state: the log's event `worker.<to>`."""
+
+    worker: WorkerId
+    pid: int | None
+    """None before the fork and after the reaping's own line."""
+    from_: State
+    to: State
+    reason: str
+    level: Level = "info"
+    exit: Exit | None = None
+    """On the transition at which the leader's end was learnt."""
+    retry: Retry | None = None
+    """On a transition that ends in an automatic restart."""
+
+
+class Notice(NamedTuple):
+    """Anything else worth a line: `site.*`, `group.*`, `config.*`, `helper.*`."""
+
+    event: str
+    level: Level
+    reason: str
+    fields: dict[str, Any] = {}  # noqa: RUF012 - a shared empty default that nobody writes to
+    """Further fields of the line; `log.py` declares every name and its type."""
+
+
+Record = Transition | Notice
