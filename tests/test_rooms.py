@@ -46,10 +46,12 @@ ROOMS: dict[str, Room] = {
     "policy": room("plan", "words", libraries=PURE),
     "kernel": room("plan", "words", "policy.events", "policy.requests", libraries=LEAN),
     "kernel.privileges": room("plan", "words", libraries=LEAN | {"ctypes"}),
+    "kernel.channel": room("plan", "words", "policy.events", libraries=LEAN | {"_socket", "array"}),
     "kernel.orphans": room(libraries=LEAN | {"ctypes"}),
     "kernel.terminal": room(libraries=LEAN | {"fcntl", "termios"}),
     "kernel.spawn": room("plan", "words", "policy.events", libraries=LEAN | {"_posixsubprocess"}),
     "kernel.simulated": room("plan", "policy.events", libraries=PURE | {"random"}),
+    "kernel.timetable": room("plan", "policy.events", libraries=PURE | {"random"}),
     "kernel.script": room("plan", "policy.events", "policy.requests", libraries=PURE | {"random"}),
     "control": room(
         "kernel.loop",

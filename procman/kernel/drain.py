@@ -29,7 +29,7 @@ class Drain:
 
     __slots__ = ("_asked", "_deliver", "_held", "_helpers", "_number", "_poller", "_told", "due", "is_init")
 
-    def __init__(self, poller: Poller, deliver: Callable[[Left], None], helpers: Callable[[], set[int | None]]) -> None:
+    def __init__(self, poller: Poller, deliver: Callable[[Left], None], helpers: Callable[[], set[int]]) -> None:
         """`helpers` gives the pids of the core's own children."""
         self._poller, self._deliver, self._helpers = poller, deliver, helpers
         self.is_init = os.getpid() == 1
@@ -100,7 +100,7 @@ class Drain:
             everybody, me = processes.everybody(), os.getpid()
         except OSError:  # no descriptor is left to look with
             return []
-        helpers = {pid for pid in self._helpers() if pid is not None}
+        helpers = self._helpers()
         spared = helpers | set(processes.below(helpers, everybody, set())) | {me}
         if self.is_init:
             return [process for pid, process in everybody.items() if pid not in spared]

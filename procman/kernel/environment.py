@@ -52,16 +52,18 @@ class Filler:
         self.base = base_environment()
         self._prepared: dict[Launch, _Prepared] = {}
 
-    def fill(self, worker: WorkerId, launch: Launch) -> Start:
-        """The start of this worker."""
+    def fill(self, worker: WorkerId, launch: Launch, more: tuple[tuple[str, str], ...] = ()) -> Start:
+        """The start of this worker, with more variables than its Launch has; these win."""
         prepared = self._prepared.get(launch) or self._prepare(launch)
         environment = prepared.environment.copy()
+        for key, value in more:
+            environment[os.fsencode(key)] = os.fsencode(f"{key}={value}")
         environment[b"PROCMAN_SITE"] = b"PROCMAN_SITE=" + os.fsencode(self.site)
         environment[b"PROCMAN_GROUP"] = b"PROCMAN_GROUP=" + os.fsencode(worker.group)
         environment[b"PROCMAN_TASK_ID"] = b"PROCMAN_TASK_ID=%d" % worker.task
         environment[b"PROCMAN_GENERATION"] = b"PROCMAN_GENERATION=%d" % worker.generation
-        for name, value in prepared.open_environment:
-            environment[name] = b"%b=%b" % (name, os.fsencode(expand(value, worker)))
+        for name, template in prepared.open_environment:
+            environment[name] = b"%b=%b" % (name, os.fsencode(expand(template, worker)))
         if prepared.plain:
             return Start(launch.command, launch.cwd, launch.umask, environment, launch.privileges)
         command = tuple([expand(word, worker) for word in launch.command])

@@ -22,9 +22,9 @@ from contextlib import suppress
 from signal import SIGKILL
 
 from procman.kernel import processes
-from procman.kernel.spawn import Spawner, SpawnError
-from procman.plan import Stop
-from procman.words import signal_name
+from procman.kernel.program import SpawnError
+from procman.kernel.spawn import Spawner
+from procman.policy.events import GuardRules
 
 BOOT = "import sys; sys.path.append(sys.argv[1]); from procman.kernel.guard_process import main; main(*sys.argv[2:])"
 _RULE = b" %2d %-6b %12.3f\n"
@@ -41,7 +41,7 @@ class Guard:
     __slots__ = ("_file", "_free", "_places", "_rules", "_site", "_spawner", "_started", "_tell", "pid")
 
     def __init__(self, spawner: Spawner, tell: Callable[[str], None]) -> None:
-        """`tell` is called with the reason when it has ended, or cannot start, although it should run."""
+        """`tell` is called with the reason when it cannot start."""
         self._spawner, self._tell = spawner, tell
         self._file = -1
         """-1: no account is kept. At process 1, which nobody outlives."""
@@ -71,14 +71,14 @@ class Guard:
             self._free.append(place)
             self._write(place, _EMPTY)
 
-    def follow(self, site: str, rules: tuple[tuple[str, Stop], ...] | None) -> None:
-        """Have it run, for this site and by these rules, or not at all. Its end, or that it cannot start, is told."""
-        if self.pid is not None and (rules is None or site != self._site):
+    def follow(self, order: GuardRules) -> None:
+        """Have it run for this site and by these rules; that it cannot start, is told. At process 1 there is none."""
+        if self.pid is not None and order.site != self._site:
             self.close()
-        self._site = site
-        if rules is None or os.getpid() == 1:
+        self._site = order.site
+        if os.getpid() == 1:
             return
-        for group, stop in rules:
+        for group, stop in order.rules:
             self._rules[group] = _RULE % (stop.signal, stop.scope.encode(), min(stop.grace, _LONGEST_S))
         for pid, (place, group) in self._places.items():
             self._write(place, b"%8d%b" % (pid, self._rules.get(group, _HELPER)))
@@ -90,11 +90,9 @@ class Guard:
             except SpawnError as error:
                 self._tell(f"the guard cannot start: {error.reason}")
 
-    def ended(self, exit_code: int) -> None:
-        """It was reaped with this exit code, negative for a signal."""
+    def ended(self) -> None:
+        """It was reaped."""
         self.pid = None
-        how = f"was killed by {signal_name(-exit_code)}" if exit_code < 0 else f"exited with status {exit_code}"
-        self._tell(f"the guard {how}")
 
     def close(self) -> None:
         """End it, so that it cannot take this end for another."""

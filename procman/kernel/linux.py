@@ -9,42 +9,39 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
-from errno import EINVAL
 from time import monotonic
 from typing import Protocol, assert_never
 
 from procman.kernel.descriptors import seal_descriptors
 from procman.kernel.drain import Drain as Draining
 from procman.kernel.guard import Guard as Guarding
+from procman.kernel.helpers import Helpers
 from procman.kernel.loader import Loader
-from procman.kernel.poller import READ, Poller
+from procman.kernel.poller import Poller
 from procman.kernel.say import say
 from procman.kernel.signals import SignalPipe
-from procman.kernel.spawn import Spawner, SpawnError, answer
+from procman.kernel.spawn import Spawner
+from procman.kernel.starter import Starter, draw
 from procman.kernel.tree import Trees
 from procman.plan import LogPlan
 from procman.policy.events import (
     Action,
     ConfigureLog,
     Drain,
+    EndHelper,
     Event,
-    Execed,
     Exited,
-    Forked,
-    Guard,
-    GuardEnded,
+    HelperEnded,
     Print,
     ReopenLog,
+    RunHelper,
     RunLoader,
     Signal,
     Spawn,
-    StartFailed,
     TimePassed,
     TreeEnded,
     Usage,
     Wish,
-    WorkerId,
 )
 from procman.policy.requests import Answer
 
@@ -70,12 +67,13 @@ class LinuxKernel:
         "_facts",
         "_facts_in_a_row",
         "_guard",
+        "_helpers",
         "_loader",
         "_log",
         "_poller",
         "_signals",
         "_spawner",
-        "_starting",
+        "_starter",
         "_trees",
         "tell",
     )
@@ -89,13 +87,13 @@ class LinuxKernel:
         self.tell = self._facts.append  # has `wait` give an event, in its turn
         self._facts_in_a_row = 0
         self._children_may_have_ended = True
-        self._starting: dict[int, tuple[WorkerId, int]] = {}
-        """Forked, and not yet known to have exec'd, with the pipe that will tell."""
         self._trees = Trees(poller, self._tree_ended)
-        self._drain = Draining(poller, self._facts.append, self._helpers)
+        self._drain = Draining(poller, self._facts.append, self._children_of_its_own)
         self._signals = SignalPipe(poller, self._signalled)  # before the first child: CHLD may be ignored still
         self._spawner = Spawner()
-        self._guard = Guarding(self._spawner, self._guard_ended)
+        self._starter = Starter(poller, self._spawner, (), self._facts.append)
+        self._guard = Guarding(self._spawner, lambda reason: self.tell(HelperEnded("guard", reason, draw())))
+        self._helpers = Helpers({"guard": lambda _name, _tell: self._guard}, self._facts.append)
         self._loader = Loader(poller, self._spawner, tuple(loader_argv), load_timeout_s, self._facts.append)
 
     def now(self) -> float:
@@ -136,8 +134,10 @@ class LinuxKernel:
                 self._trees.signal(action.pid, action.signal, action.scope)
             case Drain():
                 self._drain.signal(action.signal)
-            case Guard():
-                self._guard.follow(action.site, action.rules)
+            case RunHelper():
+                self._helpers.run(action.name, action.order)
+            case EndHelper():
+                self._helpers.end(action.name)
             case RunLoader():
                 self._loader.start(monotonic())
                 self._guard.told(self._loader.pid)
@@ -155,11 +155,10 @@ class LinuxKernel:
 
     def close(self) -> None:
         """End the helpers and release the descriptors. Workers are the manager's; handlers stay till the end."""
-        self._guard.close()
+        self._helpers.close()
         self._loader.close()
         self._drain.close()
-        for pid in tuple(self._starting):
-            self._settle(pid)
+        self._starter.close()
         self._signals.close()
         self._spawner.close()
 
@@ -177,15 +176,21 @@ class LinuxKernel:
         if self._loader.deadline is not None and now >= self._loader.deadline:
             self._loader.expire()
 
+    def _spawn(self, action: Spawn) -> None:
+        pid = self._starter.start(action)
+        if pid is not None:
+            self._trees.begun(pid)
+            self._guard.told(pid, action.worker.group)
+
     # --- reaping ---------------------------------------------------------------------------------------
 
     def _reap(self) -> Event | None:
         """One child's end, or what has to be told before it; None if nobody has ended (or it was a helper)."""
         pid, group = -1, 0
-        if self._starting or self._trees.leftovers:  # rare, and worth a look at who it is while that can still be asked
+        if self._starter or self._trees.leftovers:  # rare, and worth a look at who it is while that can still be asked
             pid = _who_has_ended()
-            if pid in self._starting:
-                self._settle(pid)
+            if pid in self._starter:
+                self._starter.settle(pid)
                 return self._facts.popleft()
             group = os.getpgid(pid) if pid else 0
         try:
@@ -196,65 +201,28 @@ class LinuxKernel:
             self._children_may_have_ended = False
             return None
         code = os.waitstatus_to_exitcode(status)
-        if pid in self._helpers():
-            self._helper_ended(pid, code)
+        if self._helpers.reaped(pid, code):
             return None
+        if pid == self._loader.pid:
+            self._guard.forget(pid)
+            self._loader.ended(code)
+            return None
+        self._starter.reaped(pid)
         leftover = self._trees.reaped(pid, group)
         if not leftover:
             self._guard.forget(pid)
         self._drain.reaped()
         usage = Usage(rusage.ru_utime + rusage.ru_stime, rusage.ru_maxrss * 1024)
-        return Exited(pid, code if code >= 0 else None, -code if code < 0 else None, usage, leftover, _draw())
+        return Exited(pid, code if code >= 0 else None, -code if code < 0 else None, usage, leftover, draw())
 
     def _tree_ended(self, fact: TreeEnded) -> None:
         self._guard.forget(fact.pid)
         self._facts.append(fact)
 
-    def _helper_ended(self, pid: int, code: int) -> None:
-        if pid == self._guard.pid:
-            self._guard.ended(code)
-        else:
-            self._guard.forget(pid)
-            self._loader.ended(code)
-
-    def _guard_ended(self, reason: str) -> None:
-        self._facts.append(GuardEnded(reason, _draw()))
-
-    def _helpers(self) -> set[int | None]:
-        return {self._loader.pid, self._guard.pid}
-
-    # --- starting --------------------------------------------------------------------------------------
-
-    def _spawn(self, action: Spawn) -> None:
-        worker = action.worker
-        try:
-            if self._spawner.must_fork(action.launch):
-                pid, pipe = self._spawner.fork(worker, action.launch)
-                self._starting[pid] = worker, pipe
-                self._facts.append(Forked(worker, pid))
-                with suppress(OSError):  # no room for a watch: it is settled at its end
-                    self._poller.watch(pipe, READ, lambda _mask: self._settle(pid))
-            else:
-                pid = self._spawner.spawn(worker, action.launch)
-                self._facts += (Forked(worker, pid), Execed(worker))
-            self._trees.begun(pid)
-            self._guard.told(pid, worker.group)
-        except SpawnError as error:
-            self._facts.append(_start_failed(worker, error))
-        except ValueError as error:  # a text that no environment can hold
-            self._facts.append(StartFailed(worker, "exec", EINVAL, str(error), _draw()))
-
-    def _settle(self, pid: int) -> None:
-        """Learn from its pipe how a forked child fared; with the child dead there is always an answer."""
-        worker, pipe = self._starting[pid]
-        try:
-            error = answer(pipe)
-        except BlockingIOError:
-            return
-        del self._starting[pid]
-        self._poller.unwatch(pipe)
-        os.close(pipe)
-        self._facts.append(Execed(worker) if error is None else _start_failed(worker, error))
+    def _children_of_its_own(self) -> set[int]:
+        """The pids of children that are no workers."""
+        loader = () if self._loader.pid is None else (self._loader.pid,)
+        return self._helpers.pids().union(loader)
 
 
 def _who_has_ended() -> int:
@@ -264,12 +232,3 @@ def _who_has_ended() -> int:
     except ChildProcessError:
         return 0
     return child.si_pid if child else 0
-
-
-def _start_failed(worker: WorkerId, error: SpawnError) -> StartFailed:
-    return StartFailed(worker, error.stage, error.errno, error.reason, _draw())
-
-
-def _draw() -> float:
-    """A random number in [0, 1); the module `random` would cost the core a megabyte."""
-    return int.from_bytes(os.urandom(6), "big") / 2**48

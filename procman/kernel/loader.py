@@ -16,7 +16,8 @@ from contextlib import suppress
 
 from procman import words
 from procman.kernel.poller import READ, Poller
-from procman.kernel.spawn import Spawner, SpawnError
+from procman.kernel.program import SpawnError
+from procman.kernel.spawn import Spawner
 from procman.plan import from_json
 from procman.policy.events import Loaded, LoadFailed
 

@@ -77,11 +77,13 @@ class Escape(NamedTuple):
     """How many come one after the other, each when the one before ends."""
 
 
-class GuardFall(NamedTuple):
-    """Something on the agenda: somebody else ends the guard."""
+class HelperFall(NamedTuple):
+    """Something on the agenda: somebody else ends one of procman's helpers."""
+
+    name: str = "guard"
 
 
-Incident: TypeAlias = Wish | Orphan | Blow | Escape | GuardFall
+Incident: TypeAlias = Wish | Orphan | Blow | Escape | HelperFall
 
 
 class Script(Protocol):

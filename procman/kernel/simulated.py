@@ -11,22 +11,24 @@ from __future__ import annotations
 from collections import deque
 from heapq import heappop, heappush
 from signal import SIGCONT, SIGKILL
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING
 
 from procman.kernel.escaped import Escaped, Farewell
-from procman.kernel.script import Blow, Conduct, End, Escape, Failure, GuardFall, Incident, Orphan, Rest, Script
+from procman.kernel.script import Blow, End, Escape, Failure, HelperFall, Incident, Orphan, Rest, Script
+from procman.kernel.timetable import Clearance, Death, Due, Process, Timetable, Word
 from procman.policy.events import (
     Action,
     Drain,
+    EndHelper,
     Event,
     Execed,
     Exited,
     Forked,
-    Guard,
-    GuardEnded,
+    HelperEnded,
     Left,
     Loaded,
     LoadFailed,
+    RunHelper,
     RunLoader,
     Signal,
     Spawn,
@@ -45,41 +47,6 @@ class MisuseError(AssertionError):
     """An action that would do harm on a real machine, or that cannot be carried out."""
 
 
-class Process:
-    """A leader, and what is left of its tree once it has ended."""
-
-    __slots__ = ("conduct", "pid", "reaped", "rest", "worker")
-
-    def __init__(self, worker: WorkerId, pid: int, conduct: Conduct) -> None:
-        self.worker = worker
-        self.pid = pid
-        self.conduct = conduct
-        self.rest = conduct.rest
-        self.reaped = False
-        """The leader is; `rest` may still be there."""
-
-
-class _Death(NamedTuple):
-    process: Process
-    end: End
-
-
-class _Clearance(NamedTuple):
-    """The end of what a leader left behind."""
-
-    process: Process
-
-
-class _Word(NamedTuple):
-    """News over the exec-error pipe."""
-
-    process: Process
-    fact: Execed | StartFailed
-
-
-_Due: TypeAlias = Incident | Loaded | LoadFailed | _Death | _Clearance | _Word | Farewell
-
-
 class SimulatedKernel:
     """A machine with nothing on it but what the manager starts. `live` is the truth about it."""
 
@@ -87,22 +54,21 @@ class SimulatedKernel:
         self.script = script
         self.live: dict[int, Process] = {}
         """By pid: whatever is not both reaped and cleared, as far as `wait` has told."""
-        self.escaped = Escaped(lambda delay, farewell: self._schedule(self._now + delay, farewell))
-        self.guarded = False
-        """Whether the guard runs."""
+        self.escaped = Escaped(lambda delay, farewell: self._due.schedule(self._now + delay, farewell))
+        self.helpers: set[str] = set()
+        """Those that run, by name."""
         self.performed: list[Action] = []
         """What was asked for since the last `wait`."""
         self._random = random
         self._now = 0.0
-        self._serial = 0
         self._free: list[int] = []
         self._top = 1
         self._spawned: dict[tuple[str, int], int] = {}
         self._loading = False
         self._answers: deque[Event] = deque()
-        self._due: list[tuple[float, float, int, _Due]] = []
+        self._due = Timetable(random)
         for time, incident in agenda:
-            self._schedule(time, incident)
+            self._due.schedule(time, incident)
 
     def now(self) -> float:
         """Seconds on the virtual clock."""
@@ -114,13 +80,13 @@ class SimulatedKernel:
         if self._answers:
             return self._answers.popleft()
         while True:
-            moment = self._due[0][:2] if self._due else None
+            moment = self._due.next
             if deadline is not None and (moment is None or (deadline, self._random.random()) <= moment):
                 self._now = max(self._now, deadline + self.script.lag)
                 return TimePassed()
             if moment is None:
                 return self.script.quiet(self._now)
-            time, _, _, due = heappop(self._due)
+            time, due = self._due.pop()
             self._now = max(self._now, time)
             event = self._happen(due)
             if event is not None:
@@ -136,13 +102,16 @@ class SimulatedKernel:
         elif isinstance(action, Drain):
             self._need(not self.live, f"the drain begins while {sorted(self.live)} are there")
             self._answers.append(self.escaped.drain(action.signal))
-        elif isinstance(action, Guard):
-            self.guarded = action.rules is not None
+        elif isinstance(action, RunHelper):
+            self.helpers.add(action.name)
+        elif isinstance(action, EndHelper):
+            self._need(action.name in self.helpers, f"{action.name} is ended and does not run")
+            self.helpers.discard(action.name)
         elif isinstance(action, RunLoader):
             self._need(not self._loading, "the loader is started while it runs")
             self._loading = True
             delay, answer = self.script.load()
-            self._schedule(self._now + delay, answer)
+            self._due.schedule(self._now + delay, answer)
 
     def _spawn(self, spawn: Spawn) -> None:
         group, task, generation = spawn.worker
@@ -160,11 +129,11 @@ class SimulatedKernel:
         self._answers.append(Forked(spawn.worker, pid))
         heard = self._now + conduct.exec_after
         if failure is not None:
-            self._schedule(heard, _Word(process, self._start_failed(spawn.worker, failure)))
+            self._due.schedule(heard, Word(process, self._start_failed(spawn.worker, failure)))
             return
-        self._schedule(heard, _Word(process, Execed(spawn.worker)))
+        self._due.schedule(heard, Word(process, Execed(spawn.worker)))
         if conduct.lives is not None:
-            self._schedule(self._now + conduct.lives, _Death(process, conduct.end))
+            self._due.schedule(self._now + conduct.lives, Death(process, conduct.end))
 
     def _signal(self, action: Signal) -> None:
         process = self.live.get(action.pid)
@@ -186,17 +155,17 @@ class SimulatedKernel:
     def _end(self, process: Process, time: float, end: End) -> None:
         """Whoever was signalled ends at this time; a later death of the same process is then no news."""
         if not process.reaped:
-            self._schedule(time, _Death(process, end))
+            self._due.schedule(time, Death(process, end))
         elif process.rest is None or process.rest.ends_after == 0.0:
-            self._schedule(time, _Clearance(process))
+            self._due.schedule(time, Clearance(process))
 
-    def _happen(self, due: _Due) -> Event | None:
+    def _happen(self, due: Due) -> Event | None:
         match due:
-            case _Death(process, end):
+            case Death(process, end):
                 return None if process.reaped else self._reap(process, end)
-            case _Clearance(process):
+            case Clearance(process):
                 return self._clear(process)
-            case _Word(process, fact):
+            case Word(process, fact):
                 return self._hear(process, fact)
             case Orphan():
                 pid = self._random.choice(self._free) if self._free else self._top + 1
@@ -204,17 +173,17 @@ class SimulatedKernel:
             case Blow(share, end):
                 leaders = [one for one in self.live.values() if not one.reaped]
                 for process in self._random.sample(leaders, round(share * len(leaders))):
-                    self._schedule(self._now, _Death(process, end))
+                    self._due.schedule(self._now, Death(process, end))
                 return None
             case Escape() if self.live:
                 self.escaped.add(due)
                 return None
             case Farewell(pid):
                 return self._part(pid)
-            case GuardFall() if self.guarded:
-                self.guarded = False
-                return GuardEnded("the guard was killed", self._random.random())
-            case Escape() | GuardFall():
+            case HelperFall(name) if name in self.helpers:
+                self.helpers.discard(name)
+                return HelperEnded(name, f"the {name} was killed", self._random.random())
+            case Escape() | HelperFall():
                 return None
             case Loaded() | LoadFailed():
                 self._loading = False
@@ -231,7 +200,7 @@ class SimulatedKernel:
         if process.reaped:
             return None
         if isinstance(fact, StartFailed):
-            self._schedule(self._now, _Death(process, End(127)))
+            self._due.schedule(self._now, Death(process, End(127)))
         return fact
 
     def _reap(self, process: Process, end: End) -> Event:
@@ -240,7 +209,7 @@ class SimulatedKernel:
         if rest is None:
             self._release(process.pid)
         elif rest.ends_after is not None:
-            self._schedule(self._now + rest.ends_after, _Clearance(process))
+            self._due.schedule(self._now + rest.ends_after, Clearance(process))
         usage = Usage(0.25, 1 << 20)
         return Exited(process.pid, end.exit_code, end.signal, usage, rest is not None, self._random.random())
 
@@ -261,10 +230,6 @@ class SimulatedKernel:
     def _start_failed(self, worker: WorkerId, failure: Failure) -> StartFailed:
         reason = f"{failure.stage} fails with errno {failure.errno}"
         return StartFailed(worker, failure.stage, failure.errno, reason, self._random.random())
-
-    def _schedule(self, time: float, due: _Due) -> None:
-        self._serial += 1
-        heappush(self._due, (time, self._random.random(), self._serial, due))
 
     @staticmethod
     def _need(holds: bool, complaint: str) -> None:

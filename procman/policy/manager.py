@@ -17,7 +17,7 @@ from procman.policy.events import (
     Execed,
     Exited,
     Forked,
-    GuardEnded,
+    HelperEnded,
     Left,
     Load,
     Loaded,
@@ -32,7 +32,7 @@ from procman.policy.events import (
     TimePassed,
     TreeEnded,
 )
-from procman.policy.guard import Guarding
+from procman.policy.helpers import Helpers, guard_of
 from procman.policy.operator import Operator
 from procman.policy.order import Goal, Order
 from procman.policy.requests import Asked, Departed
@@ -66,7 +66,7 @@ class Manager:
         self._stock = Stock()
         self._shutdown = Shutdown()
         self._draining = Draining()
-        self._guarding = Guarding()
+        self._helpers = Helpers()
         self._operator = Operator()
         self._deadlines = Deadlines()
         self._loads = 0
@@ -75,7 +75,7 @@ class Manager:
 
     def deadline(self) -> float | None:
         """The instant at which the manager wants to hear `TimePassed`; None if only events matter."""
-        mine = (self._shutdown.kill_at, self._draining.deadline, self._guarding.deadline)
+        mine = (self._shutdown.kill_at, self._draining.deadline, self._helpers.deadline)
         return min([time for time in (self._deadlines.least(), *mine) if time is not None], default=None)
 
     def handle(self, event: Event, now: float) -> Outcome:
@@ -88,8 +88,8 @@ class Manager:
                 self._started(event, step)
             case Left():
                 self._drained(self._draining.hear(event, step), step)
-            case GuardEnded():
-                self._guarding.ended(event, step)
+            case HelperEnded():
+                self._helpers.ended(event, step)
             case TimePassed():
                 self._time_passed(step)
             case Load():
@@ -144,7 +144,7 @@ class Manager:
             self._kill_all("the site's stop timeout is over", step)
         for worker in self._deadlines.pop_due(step.now):
             self.groups[worker.id.group].due(worker, step)
-        self._guarding.due(step)
+        self._helpers.due(step)
         self._drained(self._draining.due(step), step)
 
     # --- configuration -----------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ class Manager:
         old, self.plan, self.digest = self.plan, plan, digest
         if old is None or (old.name, old.log) != (plan.name, plan.log):
             step.actions.append(ConfigureLog(plan.name, plan.log))
-        self._guarding.follow(plan, step)
+        self._helpers.want("guard", guard_of(plan), step)
         if old is None:
             workers = sum(group.workers for group in plan.groups)
             step.notice(
@@ -227,7 +227,7 @@ class Manager:
     def _drain(self, code: int, reason: str, step: Step) -> None:
         """No worker is left, and none will come: end whatever else is left, and then the site."""
         self.phase = Phase.DRAINING
-        self._guarding.stop()
+        self._helpers.close()
         self._draining.begin(code, reason, step, at_once=self._shutdown.at_once)
 
     def _drained(self, over: bool, step: Step) -> None:

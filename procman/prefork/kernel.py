@@ -22,15 +22,16 @@ from procman.policy.events import (
     Action,
     ConfigureLog,
     Drain,
+    EndHelper,
     Event,
     Execed,
     Exited,
     Forked,
-    Guard,
     Left,
     Loaded,
     Print,
     ReopenLog,
+    RunHelper,
     RunLoader,
     ShutDown,
     Signal,
@@ -106,7 +107,7 @@ class ForkKernel:
                 self._facts.append(Loaded(self._plan, ""))
             case Drain():
                 self._facts.append(Left(0))  # whatever else the program has started is its own business
-            case Guard() | ConfigureLog() | ReopenLog() | Print() | Answer():
+            case RunHelper() | EndHelper() | ConfigureLog() | ReopenLog() | Print() | Answer():
                 pass
             case _:
                 assert_never(action)

@@ -12,7 +12,9 @@ import subprocess
 import sys
 from time import perf_counter
 
-from procman.kernel.spawn import Spawner, SpawnError, answer
+from procman.kernel.fork import answer
+from procman.kernel.program import SpawnError
+from procman.kernel.spawn import Spawner
 from procman.plan import Launch, Limit, Privileges
 from procman.policy.events import WorkerId
 

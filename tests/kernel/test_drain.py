@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from procman.policy.events import Drain, Exited, Forked, Guard, Left
+from procman.policy.events import Drain, Exited, Forked, GuardRules, Left, RunHelper
 from tests.kernel.playing import SLEEP, Stage, play, spawn
 
 AS_PROCESS_1 = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
@@ -97,7 +97,7 @@ def test_the_first_few_are_named() -> None:
 
 def spared() -> list[Any]:
     stage, _ = after_a_worker_that_left([])
-    stage.perform(Guard("shop", ()))
+    stage.perform(RunHelper("guard", GuardRules("shop", ())))
     stage.perform(Drain(KILL))
     (left,) = stage.until(Left)
     helpers = _children()

@@ -19,6 +19,7 @@ from procman.kernel import processes
 from procman.kernel.guard import Guard
 from procman.kernel.spawn import Spawner
 from procman.plan import Stop
+from procman.policy.events import GuardRules
 from tests.cli.procmans import DEADLINE_S, Procman, on_pipe
 
 GRACE_S = 1.0
@@ -247,7 +248,7 @@ def test_the_account_has_a_record_for_each_who_is_there_and_its_present_rule() -
     ended: list[Any] = []
     guard = Guard(Spawner(), ended.append)
     guard.told(4_194_304)
-    guard.follow("shop", (("api", Stop(2, 1e300, "leader")),))
+    guard.follow(GuardRules("shop", (("api", Stop(2, 1e300, "leader")),)))
     try:
         guard.told(11, "api")
         guard.told(12, "db")
@@ -259,7 +260,7 @@ def test_the_account_has_a_record_for_each_who_is_there_and_its_present_rule() -
         guard.forget(11)
         guard.forget(99)
         guard.told(13, "db")
-        guard.follow("shop", (("db", Stop()),))
+        guard.follow(GuardRules("shop", (("db", Stop()),)))
         assert [line[0] for line in records(guard)] == ["4194304", "13", "12"]
         assert records(guard)[1:] == [["13", "15", "tree", "8.000"], ["12", "15", "tree", "8.000"]]
     finally:

@@ -7,7 +7,19 @@ from typing import Any
 import pytest
 
 from procman.plan import Plan, Restart, Stop
-from procman.policy.events import Exited, Guard, GuardEnded, Left, Load, Loaded, ShutDown, TimePassed, Usage
+from procman.policy.events import (
+    EndHelper,
+    Exited,
+    GuardRules,
+    HelperEnded,
+    Left,
+    Load,
+    Loaded,
+    RunHelper,
+    ShutDown,
+    TimePassed,
+    Usage,
+)
 from procman.policy.manager import Manager
 from tests.policy.drive import Drive, group
 
@@ -129,43 +141,51 @@ def test_the_last_word_of_a_site_that_was_asked_to_stop_is_who_asked() -> None:
 
 PLAN = Plan("shop", (group("a", stop=Stop(2, 1.0)), group("b")))
 RULES = (("a", Stop(2, 1.0)), ("b", Stop()))
+GUARD = RunHelper("guard", GuardRules("shop", RULES))
 
 
 def guards(manager: Manager, *events: Any, now: float = 0.0) -> list[Any]:
     """What is asked of the guard after each event."""
-    return [action for event in events for action in manager.handle(event, now).actions if isinstance(action, Guard)]
+    return [
+        action
+        for event in events
+        for action in manager.handle(event, now).actions
+        if isinstance(action, RunHelper | EndHelper)
+    ]
 
 
 def test_the_guard_has_the_stop_rules_of_every_plan_and_hears_of_nothing_else() -> None:
     manager = Manager()
-    assert guards(manager, Load(), Loaded(PLAN, "")) == [Guard("shop", RULES)]
+    assert guards(manager, Load(), Loaded(PLAN, "")) == [GUARD]
     scaled = PLAN._replace(groups=(PLAN.groups[0], PLAN.groups[1]._replace(workers=0)))
     assert guards(manager, Load(), Loaded(scaled, "")) == []
     patient = PLAN._replace(groups=(PLAN.groups[0], PLAN.groups[1]._replace(stop=Stop(grace=60.0))))
-    assert guards(manager, Load(), Loaded(patient, "")) == [Guard("shop", (RULES[0], ("b", Stop(grace=60.0))))]
-    assert guards(manager, Load(), Loaded(patient._replace(orphans="keep"), "")) == [Guard("shop", None)]
-    assert guards(manager, GuardEnded("killed by SIGKILL", 0.0)) == []
+    assert guards(manager, Load(), Loaded(patient, "")) == [
+        RunHelper("guard", GuardRules("shop", (RULES[0], ("b", Stop(grace=60.0)))))
+    ]
+    assert guards(manager, Load(), Loaded(patient._replace(orphans="keep"), "")) == [EndHelper("guard")]
+    assert guards(manager, HelperEnded("guard", "killed by SIGKILL", 0.0)) == []
 
 
 def test_a_guard_that_ends_is_started_again_at_once_and_then_with_growing_delays() -> None:
     manager = Manager()
-    assert guards(manager, Load(), Loaded(PLAN, "")) == [Guard("shop", RULES)]
+    assert guards(manager, Load(), Loaded(PLAN, "")) == [GUARD]
     now, delays = 0.0, []
     for _ in range(4):
-        outcome = manager.handle(GuardEnded("killed by SIGKILL", 0.0), now)
+        outcome = manager.handle(HelperEnded("guard", "killed by SIGKILL", 0.0), now)
         assert [record[0] for record in outcome.records] == ["helper.ended"]
         deadline = manager.deadline()
         if deadline is None:
-            assert Guard("shop", RULES) in outcome.actions
+            assert GUARD in outcome.actions
         else:
-            assert Guard("shop", RULES) not in outcome.actions
+            assert GUARD not in outcome.actions
             delays.append(deadline - now)
             now = deadline
-            assert guards(manager, TimePassed(), now=now) == [Guard("shop", RULES)]
+            assert guards(manager, TimePassed(), now=now) == [GUARD]
     assert delays == [0.5, 1.0, 2.0]
-    assert guards(manager, GuardEnded("killed by SIGKILL", 0.0), now=now + 60.0) == [Guard("shop", RULES)]
+    assert guards(manager, HelperEnded("guard", "killed by SIGKILL", 0.0), now=now + 60.0) == [GUARD]
 
 
 def test_once_the_last_worker_is_gone_no_guard_is_started_any_more() -> None:
     site = ending(REDIS)
-    assert guards(site.manager, GuardEnded("killed by SIGKILL", 0.0), ShutDown("SIGINT")) == []
+    assert guards(site.manager, HelperEnded("guard", "killed by SIGKILL", 0.0), ShutDown("SIGINT")) == []

@@ -13,15 +13,17 @@ from procman.log.jsonl import JsonLines
 from procman.policy.events import (
     Action,
     Drain,
+    EndHelper,
     Event,
     Execed,
     Exit,
-    Guard,
+    GuardRules,
     Loaded,
     Notice,
     Print,
     Record,
     ReopenLog,
+    RunHelper,
     RunLoader,
     Signal,
     Spawn,
@@ -91,8 +93,11 @@ class Checker:
                 heard = self._signalled(action, heard)
             elif isinstance(action, Drain):
                 self._drained(action.signal)
-            elif isinstance(action, Guard):
-                self._guarded(action)
+            elif isinstance(action, RunHelper):
+                self._guarded(action.order)
+            elif isinstance(action, EndHelper):
+                need(self.site.guard is None, "the guard is ended, although the plan wants one")
+                self.site.guard_due = None
             elif isinstance(action, RunLoader):
                 need(self.site.loading, "the loader is started and nobody wants it")
             elif isinstance(action, Print):
@@ -168,7 +173,7 @@ class Checker:
             need(until is not None and self.site.now >= until - SLACK, f"they are killed too early, due at {until}")
         self.site.drains.append((self.site.now, number))
 
-    def _guarded(self, action: Guard) -> None:
+    def _guarded(self, action: GuardRules) -> None:
         """The guard is what the plan says, and is started for a reason."""
         need(action == self.site.guard, f"the guard is to be {action} instead of {self.site.guard}")
         due = self.site.guard_due

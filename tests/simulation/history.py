@@ -10,7 +10,7 @@ from collections.abc import Callable
 from errno import EACCES, EAGAIN, ENOENT, ENOMEM, ETXTBSY
 from random import Random
 
-from procman.kernel.script import Blow, Conduct, End, Escape, Failure, GuardFall, Incident, Orphan, Rest, Wish
+from procman.kernel.script import Blow, Conduct, End, Escape, Failure, HelperFall, Incident, Orphan, Rest, Wish
 from procman.plan import Backoff, Condition, GroupPlan, Launch, Orphans, Plan, Restart, Stop, When
 from procman.policy.events import Load, Loaded, LoadFailed, ReopenLog, ShutDown, Spawn
 from procman.policy.requests import (
@@ -109,7 +109,7 @@ class History:
         random = self.random
         agenda = [(self._instant(), self._incident()) for _ in range(random.choice((0, 2, 4, 8)))]
         agenda += [(self._instant(), random.choice(ESCAPES)) for _ in range(random.choice((0, 0, 1, 3)))]
-        agenda += [(self._instant(), GuardFall()) for _ in range(random.choice((0, 0, 1, 4)))]
+        agenda += [(self._instant(), HelperFall()) for _ in range(random.choice((0, 0, 1, 4)))]
         if random.random() < 0.4:
             first = self._instant()
             agenda.append((first, ShutDown("SIGTERM", now=random.random() < 0.2)))

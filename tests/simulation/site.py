@@ -11,8 +11,8 @@ from procman.policy.events import (
     Execed,
     Exited,
     Forked,
-    Guard,
-    GuardEnded,
+    GuardRules,
+    HelperEnded,
     Left,
     Load,
     Loaded,
@@ -82,12 +82,11 @@ class SiteBook:
         return since + (KILL_TO_END_S if number == SIGKILL else TERM_TO_KILL_S)
 
     @property
-    def guard(self) -> Guard | None:
-        """What the guard is to be; None before the first plan."""
-        if self.plan is None:
+    def guard(self) -> GuardRules | None:
+        """What the guard is to be; None before the first plan, or where there is to be none."""
+        if self.plan is None or self.plan.orphans == "keep":
             return None
-        keeps = self.plan.orphans == "keep"
-        return Guard(self.plan.name, None if keeps else tuple((one.name, one.stop) for one in self.plan.groups))
+        return GuardRules(self.plan.name, tuple((one.name, one.stop) for one in self.plan.groups))
 
     def _failed_or_exited(self, fact: StartFailed | Exited) -> None:
         if isinstance(fact, Exited):
@@ -105,8 +104,8 @@ class SiteBook:
         if (until := self.drain_until) is not None and self.now >= until:
             self.drained = self.drains[-1][1] == SIGKILL
 
-    def _guard_fell(self, fact: GuardEnded) -> None:
-        if self.guard is None or self.guard.rules is None or self.drained_from is not None:
+    def _guard_fell(self, fact: HelperEnded) -> None:
+        if self.guard is None or self.drained_from is not None:
             return
         if self.now - self.guard_began >= 60.0:
             self.guard_falls = 0
@@ -157,7 +156,7 @@ class SiteBook:
                 self._time_passed()
             case Left(processes):
                 self.drained = self.drained or processes == 0
-            case GuardEnded():
+            case HelperEnded():
                 self._guard_fell(event)
             case Execed() | ReopenLog() | Departed():
                 pass

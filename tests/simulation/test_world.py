@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from procman.kernel.script import Conduct, End, Escape, Failure, GuardFall, Incident, Orphan, Rest, Wish
+from procman.kernel.script import Conduct, End, Escape, Failure, HelperFall, Incident, Orphan, Rest, Wish
 from procman.kernel.simulated import MisuseError, SimulatedKernel
 from procman.plan import Launch, Plan, Scope
 from procman.policy.events import (
@@ -15,10 +15,11 @@ from procman.policy.events import (
     Execed,
     Exited,
     Forked,
-    Guard,
-    GuardEnded,
+    GuardRules,
+    HelperEnded,
     Left,
     Loaded,
+    RunHelper,
     RunLoader,
     ShutDown,
     Signal,
@@ -208,8 +209,8 @@ def test_a_drain_while_workers_are_there_is_refused() -> None:
 
 
 def test_a_guard_falls_only_while_there_is_one() -> None:
-    kernel = world(agenda=[(1.0, GuardFall()), (2.0, GuardFall()), (3.0, GuardFall())])
+    kernel = world(agenda=[(1.0, HelperFall()), (2.0, HelperFall()), (3.0, HelperFall())])
     assert events(kernel) == []
-    kernel = world(agenda=[(1.0, GuardFall()), (2.0, GuardFall())])
-    kernel.perform(Guard("shop", ()))
-    assert kinds(events(kernel)) == [GuardEnded]
+    kernel = world(agenda=[(1.0, HelperFall()), (2.0, HelperFall())])
+    kernel.perform(RunHelper("guard", GuardRules("shop", ())))
+    assert kinds(events(kernel)) == [HelperEnded]

@@ -32,11 +32,29 @@ class Drain(NamedTuple):
     signal: int
 
 
-class Guard(NamedTuple):
-    """Have the guard run, and end the workers of these groups by these rules if the core is gone; None: have none."""
+class GuardRules(NamedTuple):
+    """The order of the helper `guard`: end the workers of these groups by these rules if the core is gone."""
 
     site: str
-    rules: tuple[tuple[str, Stop], ...] | None
+    rules: tuple[tuple[str, Stop], ...]
+
+
+HelperOrder = GuardRules
+"""What helpers are told; each kind knows its own."""
+
+
+class RunHelper(NamedTuple):
+    """Have a helper run by this order: start it or, if it runs, tell it. `HelperEnded` comes if it ends."""
+
+    name: str
+    """`guard`; where there may be several of a kind, with what it is for: `zygote:mailer`."""
+    order: HelperOrder
+
+
+class EndHelper(NamedTuple):
+    """Have a helper run no more."""
+
+    name: str
 
 
 class RunLoader(NamedTuple):
@@ -56,4 +74,4 @@ class ConfigureLog(NamedTuple):
     log: LogPlan
 
 
-Action = Spawn | Signal | Drain | Guard | RunLoader | Print | ConfigureLog | ReopenLog | Answer
+Action = Spawn | Signal | Drain | RunHelper | EndHelper | RunLoader | Print | ConfigureLog | ReopenLog | Answer

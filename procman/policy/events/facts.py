@@ -64,9 +64,11 @@ class Left(NamedTuple):
     """For people, the first few: `redis-server (pid 41), sh (pid 43)`."""
 
 
-class GuardEnded(NamedTuple):
-    """The guard has ended although it should run, or it cannot start."""
+class HelperEnded(NamedTuple):
+    """A helper of procman's own has ended although it should run, or it cannot start."""
 
+    name: str
+    """As in `RunHelper`."""
     reason: str
     draw: float
 
@@ -91,4 +93,4 @@ class LoadFailed(NamedTuple):
     """All of it for people, many lines, each error with its place and its hint."""
 
 
-Fact = Forked | Execed | StartFailed | Exited | TreeEnded | Left | GuardEnded | TimePassed | Loaded | LoadFailed
+Fact = Forked | Execed | StartFailed | Exited | TreeEnded | Left | HelperEnded | TimePassed | Loaded | LoadFailed

@@ -1,0 +1,74 @@
+"""What is due in a simulated world, and when; what is due at one instant comes in random order."""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from procman.kernel.escaped import Farewell
+from procman.kernel.script import Conduct, End, Incident
+from procman.policy.events import Execed, Loaded, LoadFailed, StartFailed, WorkerId
+
+if TYPE_CHECKING:
+    from random import Random
+
+
+class Process:
+    """A leader, and what is left of its tree once it has ended."""
+
+    __slots__ = ("conduct", "pid", "reaped", "rest", "worker")
+
+    def __init__(self, worker: WorkerId, pid: int, conduct: Conduct) -> None:
+        self.worker = worker
+        self.pid = pid
+        self.conduct = conduct
+        self.rest = conduct.rest
+        self.reaped = False
+        """The leader is; `rest` may still be there."""
+
+
+class Death(NamedTuple):
+    """The end of a leader."""
+
+    process: Process
+    end: End
+
+
+class Clearance(NamedTuple):
+    """The end of what a leader left behind."""
+
+    process: Process
+
+
+class Word(NamedTuple):
+    """News over the exec-error pipe."""
+
+    process: Process
+    fact: Execed | StartFailed
+
+
+Due: TypeAlias = Incident | Loaded | LoadFailed | Death | Clearance | Word | Farewell
+
+
+class Timetable:
+    """A heap of what is due, by its time and a draw."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._heap: list[tuple[float, float, int, Due]] = []
+        self._serial = 0
+
+    @property
+    def next(self) -> tuple[float, float] | None:
+        """The least time and its draw, to be compared with those of a deadline; None if nothing is due ever."""
+        return self._heap[0][:2] if self._heap else None
+
+    def schedule(self, time: float, due: Due) -> None:
+        """Have it come at this time."""
+        self._serial += 1
+        heappush(self._heap, (time, self._random.random(), self._serial, due))
+
+    def pop(self) -> tuple[float, Due]:
+        """The next one, taken out."""
+        time, _, _, due = heappop(self._heap)
+        return time, due

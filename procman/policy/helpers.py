@@ -1,0 +1,97 @@
+"""procman's own helpers as the policy sees them: which are wanted, by which order, and when each is started again.
+
+A helper that has ended is started again: at once after a stable run, else after a growing delay, for ever, since a site
+without it is better than none. What an order says is between whoever wants the helper and the helper.
+"""
+
+from __future__ import annotations
+
+from procman import words
+from procman.plan import Plan, Restart
+from procman.policy.events import EndHelper, GuardRules, HelperEnded, HelperOrder, RunHelper
+from procman.policy.restart import Ladder
+from procman.policy.step import Step
+
+_POLICY = Restart()
+"""Its delays are a group's by default; there is no budget."""
+
+
+class _Helper:
+    """One that is wanted."""
+
+    __slots__ = ("deadline", "ladder", "order", "started_at")
+
+    def __init__(self, order: HelperOrder) -> None:
+        self.order = order
+        self.ladder = Ladder()
+        self.started_at = 0.0
+        self.deadline: float | None = None
+        """When to start it again; None while it runs."""
+
+
+class Helpers:
+    """Those that are wanted, by name."""
+
+    __slots__ = ("_closed", "_wanted")
+
+    def __init__(self) -> None:
+        self._wanted: dict[str, _Helper] = {}
+        self._closed = False
+
+    @property
+    def deadline(self) -> float | None:
+        """When the next one is due to be started again; None if none is."""
+        times = [helper.deadline for helper in self._wanted.values() if helper.deadline is not None]
+        return min(times, default=None)
+
+    def want(self, name: str, order: HelperOrder | None, step: Step) -> None:
+        """Have it run by this order; `None` is the same as `drop`. The order that it has already is not given twice."""
+        helper = self._wanted.get(name)
+        if order is None:
+            self.drop(name, step)
+        elif helper is None:
+            self._wanted[name] = helper = _Helper(order)
+            self._start(name, helper, step)
+        elif order != helper.order:
+            helper.order = order
+            self._start(name, helper, step)
+
+    def drop(self, name: str, step: Step) -> None:
+        """Have it run no more."""
+        if self._wanted.pop(name, None):
+            step.actions.append(EndHelper(name))
+
+    def ended(self, fact: HelperEnded, step: Step) -> None:
+        """It has ended, or could not start."""
+        helper = self._wanted.get(fact.name)
+        if helper is None or self._closed:
+            return
+        delay = helper.ladder.climb(_POLICY, step.now - helper.started_at, fact.draw)
+        when = f"in {words.duration(delay)}" if delay else "at once"
+        reason = f"{fact.reason}; it is started again {when}"
+        step.notice("helper.ended", "warning", reason, helper=fact.name, delay_s=delay)
+        helper.deadline = step.now + delay
+        self.due(step)
+
+    def due(self, step: Step) -> None:
+        """Start those whose time has come."""
+        for name, helper in self._wanted.items():
+            if helper.deadline is not None and helper.deadline <= step.now:
+                self._start(name, helper, step)
+
+    def close(self) -> None:
+        """The site is as good as over: those that run go on until it is, and none is started any more."""
+        self._closed = True
+        for helper in self._wanted.values():
+            helper.deadline = None
+
+    def _start(self, name: str, helper: _Helper, step: Step) -> None:
+        helper.deadline, helper.started_at = None, step.now
+        step.actions.append(RunHelper(name, helper.order))
+
+
+def guard_of(plan: Plan) -> GuardRules | None:
+    """The order of the guard, which ends the workers if the core is gone; None where they are to be kept."""
+    if plan.orphans == "keep":
+        return None
+    return GuardRules(plan.name, tuple((group.name, group.stop) for group in plan.groups))
