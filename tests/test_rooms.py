@@ -78,6 +78,7 @@ ROOMS: dict[str, Room] = {
     "cli.up": room("kernel.environment", "kernel.orphans", libraries=ANY),
     "cli.core": room("__version__", "control", "kernel", "log", "policy", libraries=LEAN),
     "cli.init": room("kernel", libraries=LEAN),
+    "cli.scripts": room("kernel.command", libraries=LEAN | {"binascii", "site"}),
 }
 """By name; the longest that fits a module counts."""
 
