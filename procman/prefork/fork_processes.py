@@ -1,4 +1,4 @@
-"""`fork_processes` and `task_id`: drop-ins for `tornado.process`, over procman's own policy.
+"""`fork_processes`: a drop-in for the one of `tornado.process`, over procman's own policy.
 
 The parent runs the manager that runs a site, on one group of forked children; nothing is decided here.
 """
@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from procman import worker
 from procman.kernel import loop
 from procman.kernel.poller import Poller
 from procman.plan import Plan
@@ -22,12 +23,7 @@ from procman.prefork.narrator import LOGGER, narrate
 from procman.prefork.options import make_plan
 from procman.prefork.signals import Signals
 
-_task_id: int | None = None
-
-
-def task_id() -> int | None:
-    """The id of this child of `fork_processes`, from 0; None before the call, in the parent and everywhere else."""
-    return _task_id
+_is_child = False
 
 
 def fork_processes(
@@ -83,8 +79,8 @@ def fork_processes(
     Differs from the ancestor besides: CPUs are those that may be used, not the machine's; a failing fork is a failed
     start, retried within the restarts. The ancestor: `fork_processes` of tornado 6.6, tornado/process.py.
     """
-    if _task_id is not None:
-        raise AssertionError(f"fork_processes was called in its own child: this is task {_task_id}")
+    if _is_child:
+        raise AssertionError(f"fork_processes was called in its own child: this is task {worker.task_id()}")
     safety.refuse_wrong_thread()
     safety.refuse_event_loop()
     plan = make_plan(num_processes, max_restarts, window=window, backoff=backoff, grace=grace)
@@ -106,7 +102,7 @@ class _Logs(NamedTuple):
 
 def _supervise(plan: Plan, log: int | str | os.PathLike[str] | None) -> int:
     """Run the site, and put everything back: in the parent when all is over, in a child as soon as it is one."""
-    global _task_id  # noqa: PLW0603 - a process has one task id, and learns it once
+    global _is_child  # noqa: PLW0603 - a process is a child from then on
     task = None
     poller = Poller()
     events = None if log is None else EventLog(log, plan.name, poller)
@@ -115,7 +111,8 @@ def _supervise(plan: Plan, log: int | str | os.PathLike[str] | None) -> int:
     try:
         code = _run(kernel, _Logs(events))
     except Child as child:
-        task = _task_id = child.task
+        task, _is_child = child.task, True
+        worker.become(task)
         signals.heard.clear()
         safety.reseed()
     finally:

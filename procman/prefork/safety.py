@@ -24,15 +24,21 @@ def refuse_event_loop() -> None:
 
     A loop that runs in another thread is that thread's, and no child has it; see `warn_of_threads`.
     """
-    events = sys.modules.get("asyncio.events")
-    if events is None or not _loops(events):
-        return
-    gc.collect()  # one that nobody refers to any more is no obstacle
-    for loop in _loops(events):
+    loop = open_event_loop()
+    if loop is not None:
         raise RuntimeError(
             f"fork_processes was called after an asyncio event loop was made: {loop!r}\n"
             "hint: make loops, and what uses them, after the call; or close them before it"
         )
+
+
+def open_event_loop() -> object | None:
+    """An event loop of asyncio that is neither closed nor some other thread's; None if there is none."""
+    events = sys.modules.get("asyncio.events")
+    if events is None or not _loops(events):
+        return None
+    gc.collect()  # one that nobody refers to any more is no obstacle
+    return next(iter(_loops(events)), None)
 
 
 def warn_of_threads() -> None:
