@@ -158,6 +158,6 @@ def stopping() -> Stopping:
 
 
 def become(task: int) -> None:
-    """This process is this task from now on. For `fork_processes`."""
+    """Be this task from now on. For `fork_processes`."""
     global _forked  # noqa: PLW0603 - a process has one task id, and learns it once
     _forked = task

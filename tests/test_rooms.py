@@ -37,7 +37,7 @@ def room(*ours: str, libraries: set[str]) -> Room:
 
 
 ROOMS: dict[str, Room] = {
-    "__init__": room("prefork.fork_processes", libraries=LEAN),
+    "__init__": room("prefork.fork_processes", "worker", libraries=LEAN),
     "__main__": room("cli.entry", libraries=LEAN),
     "words": room(libraries=PURE),
     "plan": room(libraries=PURE),
@@ -71,7 +71,10 @@ ROOMS: dict[str, Room] = {
     "config": room("plan", "words", libraries=ANY | {"pydantic", "pydantic_core", "tomli", "dotenv"}),
     "config.model": room("plan", "words", libraries=PURE | {"pydantic", "re"}),
     "config.compile": room("plan", libraries=PURE | {"os"}),
-    "prefork": room("config.cpus", "config.values", "kernel", "log", "plan", "policy", "words", libraries=ANY),
+    "prefork": room(
+        "config.cpus", "config.values", "kernel", "log", "plan", "policy", "words", "worker", libraries=ANY
+    ),
+    "worker": room(libraries=LEAN | {"socket"}),
     "cli": room(
         "__version__", "config", "control", "log", "plan", "policy.events", "policy.requests", "words", libraries=ANY
     ),

@@ -53,6 +53,14 @@ class Unable(Exception):  # noqa: N818 - it says what has happened
         self.text = f"{stage} {code or errno.EINVAL} {reason}"
 
 
+def keep_free() -> None:
+    """In a zygote, at its beginning: occupy what is reserved, so that no module opens anything there."""
+    null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    for number in RESERVED:
+        if number != null:
+            os.dup2(null, number, inheritable=False)
+
+
 def bear() -> int:
     """Fork twice: in the zygote the pid of the worker, in the worker 0. Raises OSError if there can be none."""
     hear, say = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)

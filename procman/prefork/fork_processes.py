@@ -102,7 +102,7 @@ class _Logs(NamedTuple):
 
 def _supervise(plan: Plan, log: int | str | os.PathLike[str] | None) -> int:
     """Run the site, and put everything back: in the parent when all is over, in a child as soon as it is one."""
-    global _is_child  # noqa: PLW0603 - a process is a child from then on
+    global _is_child
     task = None
     poller = Poller()
     events = None if log is None else EventLog(log, plan.name, poller)

@@ -16,6 +16,8 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any, NamedTuple
 
+_NOT_OF_THE_PROGRAM = (os.path.dirname(__file__), "<frozen importlib", import_module.__code__.co_filename)  # noqa: PTH120
+
 MAX_WORDS = 480
 """So many bytes of the last words are kept."""
 
@@ -52,11 +54,13 @@ class Program(NamedTuple):
 
 def program_of(text: str) -> Program:
     """The program of a command's last word."""
-    said = json.loads(text)
-    return Program(**{name: tuple(value) if isinstance(value, list) else value for name, value in said.items()})
+    said: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(text).items()
+    }
+    return Program(**said)
 
 
-def call(function: Callable[..., object], args: tuple[object, ...], tell: Callable[[str], None]) -> int:
+def call(function: Callable[..., object], args: tuple[object, ...], tell: Callable[[str], object] = str) -> int:
     """Call it: the status to exit with. `tell` takes the last words of one that fails.
 
     It returns: 0, or the int that it returns (a bool is none). It raises: 1, and its traceback is on stderr. SystemExit
@@ -68,14 +72,21 @@ def call(function: Callable[..., object], args: tuple[object, ...], tell: Callab
     except SystemExit as end:
         return _status_of(end, tell)
     except BaseException as error:
-        error = error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)  # without this very frame
         if os.getpid() == me:  # else it is a child that it has forked, and that has come up to here
             tell(last_words(error))
-        sys.excepthook(type(error), error, error.__traceback__)
+        show(error)
         if isinstance(error, KeyboardInterrupt):
             _die_of_interrupt()
         return 1
     return result if isinstance(result, int) and not isinstance(result, bool) else 0
+
+
+def show(error: BaseException) -> None:
+    """Print its traceback, as the program would have it, without procman's own lines at its beginning."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_NOT_OF_THE_PROGRAM):
+        trace = trace.tb_next
+    sys.excepthook(type(error), error, trace)
 
 
 def last_words(error: BaseException) -> str:
@@ -84,7 +95,7 @@ def last_words(error: BaseException) -> str:
     return lines[-1].strip() if lines else type(error).__name__
 
 
-def _status_of(end: SystemExit, tell: Callable[[str], None]) -> int:
+def _status_of(end: SystemExit, tell: Callable[[str], object]) -> int:
     if end.code is None or isinstance(end.code, int):
         return end.code or 0
     tell(str(end.code))
@@ -116,4 +127,8 @@ def main(text: str) -> int:
     """Import and call, in this very process."""
     program = program_of(text)
     program.prepare()
-    return call(lambda *args: program.load()(*args), program.args, tell_to(-1, 0))
+
+    def load_and_call(*args: object) -> object:
+        return program.load()(*args)
+
+    return call(load_and_call, program.args)

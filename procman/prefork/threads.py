@@ -40,13 +40,13 @@ class Watch:
             if thread.native_id is not None:
                 watch._origins[thread.native_id] = _place(sys._getframe(1))
 
-        threading.Thread.start = start_and_note  # type: ignore[method-assign]
-        sys.meta_path.insert(0, self)  # type: ignore[arg-type] - it is asked, and knows nothing
+        threading.Thread.start = start_and_note  # type: ignore[assignment,method-assign]
+        sys.meta_path.insert(0, self)
         return self
 
     def __exit__(self, *_: object) -> None:
         threading.Thread.start = self._start  # type: ignore[method-assign]
-        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        sys.meta_path.remove(self)
         self._look()
 
     def find_spec(self, name: str, _path: Sequence[str] | None = None, _target: Any = None) -> None:

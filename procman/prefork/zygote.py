@@ -17,8 +17,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
-from procman.prefork.birth import RESERVED, Order, bear, out_of_the_way, settle_in
-from procman.prefork.program import Program, call, last_words, program_of, tell_to
+from procman.prefork.birth import Order, bear, keep_free, out_of_the_way, settle_in
+from procman.prefork.program import Program, call, last_words, program_of, show, tell_to
 from procman.prefork.safety import open_event_loop
 from procman.prefork.threads import Watch
 
@@ -27,7 +27,7 @@ _MAX_FDS = 250
 
 
 class Channel:
-    """The way to the core, which is descriptor 0 at the beginning: messages both ways, descriptors from there to here."""
+    """The way to the core, descriptor 0 at the beginning: messages both ways, and descriptors from there."""
 
     def __init__(self) -> None:
         null = os.open("/dev/null", os.O_RDWR)
@@ -50,12 +50,10 @@ class Channel:
 
 
 def main(text: str) -> int:
-    """Be the zygote of a program. Returns in a worker, with the status of its end, and in a zygote that cannot be one."""
+    """Be the zygote of a program. Returns the status to end with: of a worker, or of a zygote that cannot be one."""
     program = program_of(text)
     channel = Channel()
-    for number in RESERVED:
-        if os.open("/dev/null", os.O_RDONLY) != number:
-            raise AssertionError(f"descriptor {number} is open at the beginning of a zygote")
+    keep_free()
     gc.disable()  # what it would free makes holes in pages that are to be shared
     program.prepare()
     watch = Watch()
@@ -63,7 +61,7 @@ def main(text: str) -> int:
         with watch:
             function = program.load()
     except BaseException as error:
-        sys.excepthook(type(error), error, error.__traceback__)
+        show(error)
         channel.say(failed=last_words(error))
         return 1
     _pass_the_gate(program, watch, channel)
