@@ -74,7 +74,7 @@ ROOMS: dict[str, Room] = {
     "prefork": room(
         "config.cpus", "config.values", "kernel", "log", "plan", "policy", "words", "worker", libraries=ANY
     ),
-    "worker": room(libraries=LEAN | {"socket"}),
+    "worker": room(libraries=LEAN | {"socket", "types"}),
     "cli": room(
         "__version__", "config", "control", "log", "plan", "policy.events", "policy.requests", "words", libraries=ANY
     ),
