@@ -49,6 +49,7 @@ ROOMS: dict[str, Room] = {
     "kernel.channel": room("plan", "words", "policy.events", libraries=LEAN | {"_socket", "array"}),
     "kernel.orphans": room(libraries=LEAN | {"ctypes"}),
     "kernel.terminal": room(libraries=LEAN | {"fcntl", "termios"}),
+    "kernel.listener": room("plan", libraries=LEAN | {"_socket"}),
     "kernel.spawn": room("plan", "words", "policy.events", libraries=LEAN | {"_posixsubprocess"}),
     "kernel.simulated": room("plan", "policy.events", libraries=PURE | {"random"}),
     "kernel.timetable": room("plan", "policy.events", libraries=PURE | {"random"}),

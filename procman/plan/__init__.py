@@ -13,6 +13,7 @@ from __future__ import annotations
 from procman.plan.changes import Change, diff, digest, moves
 from procman.plan.codec import from_json, to_json
 from procman.plan.launch import Launch, Limit, Privileges, SpawnPath
+from procman.plan.listen import Listen, ListenKind
 from procman.plan.restart import Backoff, OnExhausted, Restart, Scope, Stop, Strategy, When
 from procman.plan.site import Condition, GroupPlan, Kind, LogFormat, LogPlan, Orphans, Plan
 
@@ -24,6 +25,8 @@ __all__ = [
     "Kind",
     "Launch",
     "Limit",
+    "Listen",
+    "ListenKind",
     "LogFormat",
     "LogPlan",
     "OnExhausted",

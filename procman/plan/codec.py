@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from procman.plan.launch import Launch, Limit, Privileges
+from procman.plan.listen import Listen
 from procman.plan.restart import Backoff, Restart, Stop
 from procman.plan.site import GroupPlan, LogPlan, Plan
 
@@ -32,7 +33,7 @@ def many(kind: Callable[..., Any]) -> Read:
 NESTED: dict[Callable[..., Any], dict[str, Read]] = {
     Plan: {"groups": many(GroupPlan), "log": one(LogPlan)},
     GroupPlan: {"launch": one(Launch), "restart": one(Restart), "stop": one(Stop)},
-    Launch: {"privileges": one_or_none(Privileges)},
+    Launch: {"privileges": one_or_none(Privileges), "listen": many(Listen)},
     Privileges: {"limits": many(Limit)},
     Restart: {"backoff": one_or_none(Backoff)},
 }

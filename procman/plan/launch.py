@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from procman.plan.listen import Listen
+
 SpawnPath = Literal["vfork", "fork"]
 
 
@@ -52,3 +54,5 @@ class Launch(NamedTuple):
     """What of the core's own environment is left: these names, a last `*` being any ending; None is all of it."""
     privileges: Privileges | None = None
     """None: as the core. Anything else takes the fork path."""
+    listen: tuple[Listen, ...] = ()
+    """Open sockets, which it finds from descriptor 3 on. Any at all takes the fork path."""
