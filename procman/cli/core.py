@@ -18,7 +18,9 @@ from procman.control.site import Controlled
 from procman.kernel import loop
 from procman.kernel.descriptors import seal_descriptors
 from procman.kernel.linux import LinuxKernel
+from procman.kernel.listening import Listening
 from procman.kernel.poller import Poller
+from procman.kernel.sockets import Sockets, from_above
 from procman.log import Log, termination
 from procman.log.colour import wants_colour
 from procman.policy.events import Load, Notice
@@ -40,14 +42,17 @@ def main(text: str) -> int:
     _be_called("procman")
     poller = Poller()
     log = Log(poller, format=request["log_format"], colour=request["colour"])
-    kernel = LinuxKernel(poller, log, _loader_argv(request))
+    sockets = Sockets(from_above(os.environ))
+    kernel = LinuxKernel(poller, log, _loader_argv(request), (sockets,))
     server = Server(poller, log, kernel.tell)
     controlled = Controlled(kernel, server)
+    listening = Listening(controlled, sockets, log)
     manager = Manager(INIT_STOP_TIMEOUT_S if os.getpid() == 1 else None)
     files = [*request["files"], *request["overlays"]]
     about = {"files": files, "pid": os.getpid(), "version": __version__}
     log.write([Notice("site.loading", "info", " ".join(files), about)])
-    code = loop.run(manager, controlled, server, Load())
+    code = loop.run(manager, listening, server, Load())
+    listening.close()
     controlled.close()
     kernel.close()
     _leave_a_message(manager, log)

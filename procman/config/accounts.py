@@ -11,7 +11,7 @@ import pwd
 from typing import NamedTuple
 
 from procman.config.document import Document, Path, Problem
-from procman.config.rights import parse_account
+from procman.config.rights import parse_account, parse_owner
 from procman.config.values import BadValueError, nearest, show
 
 
@@ -23,6 +23,8 @@ class Identity(NamedTuple):
     groups: tuple[int, ...] | None = None
     env: tuple[tuple[str, str | None], ...] = ()
     """What the user's environment has, unless the site says otherwise; None: what is to be removed."""
+    owners: tuple[tuple[int | None, int | None], ...] = ()
+    """To whom the files of its `listen` sockets are to belong, one for each."""
 
 
 class Identities(NamedTuple):
@@ -43,7 +45,7 @@ def read_identities(document: Document) -> Identities:
     for name in groups if isinstance(groups, dict) else ():
         reader = _Reader(document, ("group", name), found.problems)
         try:
-            found.of[name] = reader.identity()
+            found.of[name] = reader.identity()._replace(owners=reader.owners())
         except _UnknownError:
             continue  # a problem of it has been told
     return found
@@ -75,6 +77,25 @@ class _Reader:
             groups = tuple(sorted(set(os.getgrouplist(entry.pw_name, gid))))
         return Identity(entry.pw_uid, gid, groups, _environment(entry))
 
+    def owners(self) -> tuple[tuple[int | None, int | None], ...]:
+        """The owner of each entry of `listen`, as numbers."""
+        path = (*self._path, "listen")
+        listed = self._document.at(path)
+        paths = [(*path, index) for index in range(len(listed))] if isinstance(listed, list) else [path]
+        return tuple([self._owner((*one, "owner")) for one in paths])
+
+    def _owner(self, path: Path) -> tuple[int | None, int | None]:
+        try:
+            user, group = parse_owner(value) if (value := self._document.at(path)) is not None else (None, None)
+        except BadValueError:
+            raise _UnknownError from None
+        try:
+            uid = pwd.getpwnam(user).pw_uid if isinstance(user, str) else user
+        except KeyError:
+            self._reject(f"there is no user {show(user)}", str(user), [entry.pw_name for entry in pwd.getpwall()], path)
+            raise _UnknownError from None
+        return uid, self._gid_of(group, path)
+
     def _number_alone(self, user: int | str, path: Path, gid: int | None) -> tuple[int, int]:
         """A user who has no entry: a number will do, with a group."""
         if isinstance(user, str):
@@ -87,7 +108,9 @@ class _Reader:
         raise _UnknownError
 
     def _gid(self, path: Path) -> int | None:
-        group = self._account(path)
+        return self._gid_of(self._account(path), path)
+
+    def _gid_of(self, group: int | str | None, path: Path) -> int | None:
         if not isinstance(group, str):
             return group
         try:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from procman.config.document import Document, Path, Problem
+from procman.config.listening import listen_checks
 from procman.config.positions import scan
 from procman.config.values import nearest, show
 
 
 def cross_checks(document: Document) -> list[Problem]:
-    """Unknown names, cycles, an `exit_code_from` that cannot be, no group at all, a decimal umask."""
+    """Unknown names, cycles, an `exit_code_from` or a `listen` that cannot be, no group at all, a decimal umask."""
     if document.at(("include",)) is not None:
         hint = "put it into a file, or name further files on the command line"
         return [Problem("only a file can include others", hint, ("include",), "key")]
@@ -27,6 +28,7 @@ def cross_checks(document: Document) -> list[Problem]:
     problems = [problem for name in groups for problem in _unknown(name, document, needs)]
     problems += _cycles(document, needs)
     problems += _exit_code_from(document, groups)
+    problems += listen_checks(document, groups)
     for path in [("defaults",), *(("group", name) for name in groups)]:
         problems += _umask((*path, "umask"), document)
     return problems

@@ -12,6 +12,7 @@ from typing import Any
 
 from procman.config import values
 from procman.config.document import Path, Problem, Tree
+from procman.config.listening import REFERENCE
 
 PER_WORKER = ("PROCMAN_TASK_ID", "PROCMAN_GROUP", "PROCMAN_GENERATION")
 """Known at each start only; allowed where a template is."""
@@ -74,7 +75,7 @@ class Expander:
             what = "is not closed" if inner is None else "is no reference to a variable"
             hint = "write ${NAME} or ${NAME:-default}; for a literal dollar sign write $$"
             return self._reject(reference, f"`{reference[:40]}` {what}", hint, path)
-        if name[1] in PER_WORKER:
+        if name[1] in PER_WORKER or REFERENCE.fullmatch(name[1]):
             if dollar == "$$":
                 return f"${{{name[1]}}}"  # a default is dropped: these are always set
             hint = "it may stand in a group's command, cwd and env"

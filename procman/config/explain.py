@@ -40,6 +40,7 @@ _EXAMPLES = {
     "command": 'for example: command = ["python3", "-m", "http.server"]',
     "schema": "put `schema = 1` at the top of the file",
     "path": 'for example: { path = "prod.env" }',
+    "address": 'for example: { address = "tcp://127.0.0.1:8000" }',
 }
 _HOMES: tuple[tuple[type[Table], str], ...] = (
     (model.Group, "[group.{}]"),
@@ -47,6 +48,7 @@ _HOMES: tuple[tuple[type[Table], str], ...] = (
     (model.Stop, "[group.{}.stop]"),
     (model.Backoff, "[group.{}.restart.backoff]"),
     (Limits, "[group.{}.limits]"),
+    (model.Listen, "[group.{}.listen]"),
     (model.SiteOptions, "[site]"),
     (model.Log, "[log]"),
     (model.Site, "the top of the file, before the first [table]"),

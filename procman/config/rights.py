@@ -29,6 +29,14 @@ def parse_account(value: Any) -> int | str:
     return parse_id(value)
 
 
+def parse_owner(value: Any) -> tuple[int | str | None, int | str | None]:
+    """A user and a group, from "user", "user:group" or ":group"; None is whichever it is already."""
+    if isinstance(value, bool) or not isinstance(value, (str, int)) or value in ("", ":"):
+        raise BadValueError(f"{show(value)} names no owner", 'write "www-data", "www-data:adm" or ":adm"')
+    user, colon, group = str(value).partition(":")
+    return parse_account(user) if user else None, parse_account(group) if colon else None
+
+
 def parse_id(value: Any) -> int:
     """The number of a user or group."""
     try:

@@ -34,6 +34,8 @@ def _group(group: plan.GroupPlan) -> str:
     lines.append(_line("in", launch.cwd))
     if told := [*_surroundings(launch), *(_rights(launch.privileges) if launch.privileges else ())]:
         lines.append(_wrap("  with     ", ", ".join(told)))
+    if launch.listen:
+        lines.append(_wrap("  listens  ", ", ".join(f"{one.url} ({one.name})" for one in launch.listen)))
     lines.append(_line("restart", _restart(group.restart)))
     if group.restart.when != "never" and group.restart.max_restarts:
         lines.append(_line("backoff", _backoff(group.restart.backoff)))

@@ -189,6 +189,13 @@ def parse_umask(value: Any) -> int:
     return number
 
 
+def parse_mode(value: Any) -> int:
+    """The permissions of a file, from an octal string: "0660"."""
+    if isinstance(value, str) and re.fullmatch(UMASK_PATTERN, value.strip(), re.ASCII) and int(value, 8) <= 0o777:
+        return int(value, 8)
+    raise BadValueError(f"{show(value)} is no mode of a file", 'write it as an octal string: "0660"')
+
+
 def parse_integer(value: Any, least: int | None = None, most: int | None = None) -> int:
     """A whole number, within the bounds if there are any."""
     text = _text(value)

@@ -11,10 +11,15 @@ from typing import NamedTuple
 from procman.plan import Launch, Privileges
 from procman.policy.events import WorkerId
 
-TEMPLATES = ("${PROCMAN_GROUP}", "${PROCMAN_TASK_ID}", "${PROCMAN_GENERATION}")
+PROCMANS_OWN = frozenset({
+    b"LISTEN_FDS", b"LISTEN_PID", b"LISTEN_PIDFDID", b"LISTEN_FDNAMES",
+    b"NOTIFY_SOCKET", b"WATCHDOG_USEC", b"WATCHDOG_PID",
+})  # fmt: skip
+"""Variables by which whoever started procman speaks to procman: no worker and no helper is to take them for its own."""
 _CACHE_SIZE = 128
 
 
+Variables = tuple[tuple[str, str], ...]
 Environment = dict[bytes, bytes]
 """By name, the whole entry as exec wants it: `{b"HOME": b"HOME=/root"}`."""
 
@@ -49,10 +54,10 @@ class Filler:
 
     def __init__(self) -> None:
         self.site = ""
-        self.base = base_environment()
+        self.base = {name: entry for name, entry in base_environment().items() if name not in PROCMANS_OWN}
         self._prepared: dict[Launch, _Prepared] = {}
 
-    def fill(self, worker: WorkerId, launch: Launch, more: tuple[tuple[str, str], ...] = ()) -> Start:
+    def fill(self, worker: WorkerId, launch: Launch, more: Variables = ()) -> Start:
         """The start of this worker, with more variables than its Launch has; these win."""
         prepared = self._prepared.get(launch) or self._prepare(launch)
         environment = prepared.environment.copy()
@@ -62,12 +67,13 @@ class Filler:
         environment[b"PROCMAN_GROUP"] = b"PROCMAN_GROUP=" + os.fsencode(worker.group)
         environment[b"PROCMAN_TASK_ID"] = b"PROCMAN_TASK_ID=%d" % worker.task
         environment[b"PROCMAN_GENERATION"] = b"PROCMAN_GENERATION=%d" % worker.generation
-        for name, template in prepared.open_environment:
-            environment[name] = b"%b=%b" % (name, os.fsencode(expand(template, worker)))
-        if prepared.plain:
+        if prepared.plain and not prepared.open_environment:
             return Start(launch.command, launch.cwd, launch.umask, environment, launch.privileges)
-        command = tuple([expand(word, worker) for word in launch.command])
-        return Start(command, expand(launch.cwd, worker), launch.umask, environment, launch.privileges)
+        known = (*_known(worker), *more)
+        for name, template in prepared.open_environment:
+            environment[name] = b"%b=%b" % (name, os.fsencode(expand(template, known)))
+        command = tuple([expand(word, known) for word in launch.command])
+        return Start(command, expand(launch.cwd, known), launch.umask, environment, launch.privileges)
 
     def _prepare(self, launch: Launch) -> _Prepared:
         environment = self.base.copy() if launch.pass_env is None else _passed(self.base, launch.pass_env)
@@ -96,13 +102,21 @@ def _passed(base: Environment, names: tuple[str, ...]) -> Environment:
     return {name: entry for name, entry in base.items() if name in exact or name.startswith(beginnings)}
 
 
-def expand(text: str, worker: WorkerId) -> str:
-    """A template of a Launch for this worker; what it does not know it leaves as it stands."""
+def _known(worker: WorkerId) -> Variables:
+    return (
+        ("PROCMAN_GROUP", worker.group),
+        ("PROCMAN_TASK_ID", str(worker.task)),
+        ("PROCMAN_GENERATION", str(worker.generation)),
+    )
+
+
+def expand(text: str, variables: Variables) -> str:
+    """A template of a Launch, with these variables; what it does not know it leaves as it stands."""
     if "$" not in text:
         return text
     parts = text.split("$$")
-    for template, value in zip(TEMPLATES, (worker.group, str(worker.task), str(worker.generation)), strict=True):
-        parts = [part.replace(template, value) for part in parts]
+    for name, value in variables:
+        parts = [part.replace(f"${{{name}}}", value) for part in parts]
     return "$".join(parts)
 
 

@@ -14,6 +14,7 @@ from typing import Protocol, assert_never
 
 from procman.kernel.descriptors import seal_descriptors
 from procman.kernel.drain import Drain as Draining
+from procman.kernel.given import Provider
 from procman.kernel.guard import Guard as Guarding
 from procman.kernel.helpers import Helpers
 from procman.kernel.loader import Loader
@@ -32,6 +33,7 @@ from procman.policy.events import (
     Event,
     Exited,
     HelperEnded,
+    OpenSockets,
     Print,
     ReopenLog,
     RunHelper,
@@ -79,7 +81,13 @@ class LinuxKernel:
     )
 
     def __init__(
-        self, poller: Poller, log: Log, loader_argv: Sequence[str], *, load_timeout_s: float = LOAD_TIMEOUT_S
+        self,
+        poller: Poller,
+        log: Log,
+        loader_argv: Sequence[str],
+        providers: Sequence[Provider] = (),
+        *,
+        load_timeout_s: float = LOAD_TIMEOUT_S,
     ) -> None:
         seal_descriptors()
         self._poller, self._log = poller, log
@@ -91,7 +99,7 @@ class LinuxKernel:
         self._drain = Draining(poller, self._facts.append, self._children_of_its_own)
         self._signals = SignalPipe(poller, self._signalled)  # before the first child: CHLD may be ignored still
         self._spawner = Spawner()
-        self._starter = Starter(poller, self._spawner, (), self._facts.append)
+        self._starter = Starter(poller, self._spawner, providers, self._facts.append)
         self._guard = Guarding(self._spawner, lambda reason: self.tell(HelperEnded("guard", reason, draw())))
         self._helpers = Helpers({"guard": lambda _name, _tell: self._guard}, self._facts.append)
         self._loader = Loader(poller, self._spawner, tuple(loader_argv), load_timeout_s, self._facts.append)
@@ -148,8 +156,8 @@ class LinuxKernel:
                 self._log.configure(action.site, action.log)
             case ReopenLog():
                 self._log.reopen()
-            case Answer():
-                pass  # to be given by whoever serves the clients
+            case Answer() | OpenSockets():
+                pass  # for those who stand before it: whoever serves the clients, and who has the sockets
             case _:
                 assert_never(action)
 

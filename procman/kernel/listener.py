@@ -62,8 +62,11 @@ class Listener:
             raise _explained(listen, error) from None
 
     def close(self, listen: Listen) -> None:
-        """Let go of it, and of its file, unless that is another's by now."""
-        self._sock.close()
+        """Let go of it, and of its file, unless that is another's by now. What came from above stays open."""
+        if self.inherited:
+            self._sock.detach()
+        else:
+            self._sock.close()
         if self._file is not None:
             with suppress(OSError):
                 if os.path.samestat(self._file, os.lstat(listen.host)):
@@ -105,7 +108,13 @@ def adopt(fd: int, listen: Listen) -> Listener:
             sock.detach()
         hint = f"{listen.name} is the name of a descriptor in LISTEN_FDNAMES: make it a {listen.kind} socket there"
         raise ListenError(listen, errno.EINVAL, "what procman was given under this name is something else", hint)
-    return Listener(sock, inherited=True)
+    listener = Listener(sock, inherited=True)
+    try:
+        listener.set_up(listen)
+    except ListenError:
+        sock.detach()
+        raise
+    return listener
 
 
 def _options(sock: _socket.socket, listen: Listen) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from procman.kernel.escaped import Escaped, Farewell
 from procman.kernel.script import Blow, End, Escape, Failure, HelperFall, Incident, Orphan, Rest, Script
 from procman.kernel.timetable import Clearance, Death, Due, Process, Timetable, Word
+from procman.plan import Listen
 from procman.policy.events import (
     Action,
     Drain,
@@ -28,6 +29,7 @@ from procman.policy.events import (
     Left,
     Loaded,
     LoadFailed,
+    OpenSockets,
     RunHelper,
     RunLoader,
     Signal,
@@ -55,6 +57,8 @@ class SimulatedKernel:
         self.live: dict[int, Process] = {}
         """By pid: whatever is not both reaped and cleared, as far as `wait` has told."""
         self.escaped = Escaped(lambda delay, farewell: self._due.schedule(self._now + delay, farewell))
+        self.sockets: frozenset[Listen] = frozenset()
+        """Those that are open."""
         self.helpers: set[str] = set()
         """Those that run, by name."""
         self.performed: list[Action] = []
@@ -107,6 +111,8 @@ class SimulatedKernel:
         elif isinstance(action, EndHelper):
             self._need(action.name in self.helpers, f"{action.name} is ended and does not run")
             self.helpers.discard(action.name)
+        elif isinstance(action, OpenSockets):
+            self.sockets = frozenset(action.sockets)
         elif isinstance(action, RunLoader):
             self._need(not self._loading, "the loader is started while it runs")
             self._loading = True
@@ -116,6 +122,7 @@ class SimulatedKernel:
     def _spawn(self, spawn: Spawn) -> None:
         group, task, generation = spawn.worker
         before = self._spawned.get((group, task), -1)
+        self._need(self.sockets.issuperset(spawn.launch.listen), f"{spawn.worker} is to be given what is not open")
         self._need(generation > before, f"{spawn.worker} is spawned as generation {generation} after {before}")
         self._need(all(one.worker[:2] != (group, task) for one in self.live.values()), f"{spawn.worker} is there twice")
         self._spawned[group, task] = generation

@@ -26,15 +26,18 @@ class Listen(NamedTuple):
     uid: int | None = None
     """None: the core's."""
     gid: int | None = None
-    on_demand: bool = False
-    """Whether its first connection starts the group."""
 
     @property
     def url(self) -> str:
-        """`tcp://127.0.0.1:8000`, `tcp://[::1]:8000`, `unix:/run/api.sock`: which socket it is."""
+        """`tcp://127.0.0.1:8000`, `tcp://[::1]:8000`, `unix:/run/api.sock`: where it is to listen."""
         if self.kind == "unix":
             return f"unix:{self.host}"
         return f"{self.kind}://{address(self.host, self.port)}"
+
+    @property
+    def key(self) -> str:
+        """What it is told from others by: where it listens, and by its name if that is to be found out."""
+        return self.url if self.kind == "unix" or self.port else f"{self.url} {self.name}"
 
 
 def address(host: str, port: int) -> str:

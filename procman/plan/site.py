@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from procman.plan.launch import Launch
+from procman.plan.listen import Listen
 from procman.plan.restart import Restart, Stop
 
 Condition = Literal["started", "ready", "completed", "ended"]
@@ -56,3 +57,8 @@ class Plan(NamedTuple):
     pid_file: str | None = None
     sources: tuple[str, ...] = ()
     """The files that the plan was read from, absolute, the first named first."""
+
+    @property
+    def sockets(self) -> tuple[Listen, ...]:
+        """All that is listened on."""
+        return tuple([listen for group in self.groups if group.workers for listen in group.launch.listen])

@@ -23,6 +23,7 @@ from procman.policy.events import (
     Loaded,
     LoadFailed,
     Notice,
+    OpenSockets,
     Outcome,
     Print,
     ReopenLog,
@@ -174,6 +175,8 @@ class Manager:
         old, self.plan, self.digest = self.plan, plan, digest
         if old is None or (old.name, old.log) != (plan.name, plan.log):
             step.actions.append(ConfigureLog(plan.name, plan.log))
+        if plan.sockets != (old.sockets if old else ()):
+            step.actions.append(OpenSockets(plan.sockets))
         self._helpers.want("guard", guard_of(plan), step)
         if old is None:
             workers = sum(group.workers for group in plan.groups)

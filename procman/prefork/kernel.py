@@ -29,6 +29,7 @@ from procman.policy.events import (
     Forked,
     Left,
     Loaded,
+    OpenSockets,
     Print,
     ReopenLog,
     RunHelper,
@@ -107,7 +108,7 @@ class ForkKernel:
                 self._facts.append(Loaded(self._plan, ""))
             case Drain():
                 self._facts.append(Left(0))  # whatever else the program has started is its own business
-            case RunHelper() | EndHelper() | ConfigureLog() | ReopenLog() | Print() | Answer():
+            case RunHelper() | EndHelper() | OpenSockets() | ConfigureLog() | ReopenLog() | Print() | Answer():
                 pass
             case _:
                 assert_never(action)

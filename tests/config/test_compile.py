@@ -23,6 +23,45 @@ def test_a_plan_survives_its_json(tmp_path: Path) -> None:
     assert plan.from_json(plan.to_json(made)) == made
 
 
+def test_sockets_have_names_and_unix_sockets_a_place_beside_the_file(tmp_path: Path) -> None:
+    text = LEAST + 'listen = ["tcp://localhost:80", "UDP://[::1]:53/", { address = "unix://run/a", owner = "0:0" }]\n'
+    made = plan_of(tmp_path, text)
+    assert plan.from_json(plan.to_json(made)) == made
+    assert made.sockets == (
+        plan.Listen("web", "tcp", "127.0.0.1", 80),
+        plan.Listen("web-2", "udp", "::1", 53),
+        plan.Listen("web-3", "unix", f"{tmp_path}/run/a", uid=0, gid=0),
+    )
+
+
+def test_every_option_of_a_socket_reaches_the_plan(tmp_path: Path) -> None:
+    text = (
+        LEAST
+        + """
+        [[group.web.listen]]
+        address = "tcp://*:0"
+        name = "http"
+        backlog = 5
+        nodelay = false
+        reuse_port = true
+        [[group.web.listen]]
+        address = "unix:@web"
+        mode = "0600"
+        owner = ":7"
+    """
+    )
+    assert plan_of(tmp_path, text).sockets == (
+        plan.Listen("http", "tcp", "0.0.0.0", 0, 5, nodelay=False, reuse_port=True),
+        plan.Listen("web-2", "unix", "@web", mode=0o600, gid=7),
+    )
+
+
+def test_what_is_not_enabled_listens_on_nothing_and_takes_no_address_from_others(tmp_path: Path) -> None:
+    off = '[group.old]\ncommand = "old"\nenabled = false\nlisten = "tcp://127.0.0.1:80"\n'
+    made = plan_of(tmp_path, LEAST + 'listen = "tcp://127.0.0.1:80"\n' + off)
+    assert [listen.name for listen in made.sockets] == ["web"]
+
+
 def test_every_option_of_a_group_reaches_the_plan(tmp_path: Path) -> None:
     text = """
         [group.web.restart]

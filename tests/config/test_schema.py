@@ -75,7 +75,16 @@ GOOD = [
     LEAST + 'cpu_affinity = [0, 1]\nclear_env = true\npass_env = ["PATH", "LC_*"]\nno_new_privileges = true\n',
     LEAST + '[group.x-old]\nanything = 1\n[site]\nname = "s"\nstop_timeout = "9s"\n[group.b]\ncommand = ["a", "b"]\n',
 ]
+GOOD += [
+    LEAST + 'listen = "tcp://127.0.0.1:${PORT}"\n',
+    LEAST + 'listen = ["unix:api.sock", { address = "udp://[::1]:53", name = "dns", reuse_port = true }]\n',
+    LEAST + 'listen = { address = "unix:@api", backlog = 5, mode = "0660", owner = ":adm" }\n',
+]
 BAD = [
+    LEAST + 'listen = "127.0.0.1:8000"\n',
+    LEAST + 'listen = { address = "tcp://127.0.0.1:8000", backlogs = 1 }\n',
+    LEAST + 'listen = { name = "web" }\n',
+    LEAST + "listen = 8000\n",
     '[group.web]\ncommand = "web"\n',
     "schema = 1\n[group.web]\n",
     LEAST + "wokers = 1\n",

@@ -7,11 +7,11 @@ Times are small multiples of a quarter of a second, so that many things fall on 
 from __future__ import annotations
 
 from collections.abc import Callable
-from errno import EACCES, EAGAIN, ENOENT, ENOMEM, ETXTBSY
+from errno import EACCES, EADDRINUSE, EAGAIN, ENOENT, ENOMEM, ETXTBSY
 from random import Random
 
 from procman.kernel.script import Blow, Conduct, End, Escape, Failure, HelperFall, Incident, Orphan, Rest, Wish
-from procman.plan import Backoff, Condition, GroupPlan, Launch, Orphans, Plan, Restart, Stop, When
+from procman.plan import Backoff, Condition, GroupPlan, Launch, Listen, Orphans, Plan, Restart, Stop, When
 from procman.policy.events import Load, Loaded, LoadFailed, ReopenLog, ShutDown, Spawn
 from procman.policy.requests import (
     Asked,
@@ -28,6 +28,7 @@ from procman.policy.requests import (
 GROUPS = ("db", "api", "web")
 ENDS = (End(0), End(0), End(1), End(1), End(3), End(None, 9), End(None, 11), End(None, 15))
 FAILURES = (
+    Failure("listen", EADDRINUSE, forked=False),
     Failure("fork", EAGAIN, forked=False),
     Failure("fork", ENOMEM, forked=False),
     Failure("cwd", ENOENT, forked=True),
@@ -40,6 +41,7 @@ RESTS = (Rest(), Rest(heeds_stop=True), Rest(0.5), Rest(0.0), Rest(30.0, heeds_s
 ESCAPES = (Escape(), Escape(0.5), Escape(None), Escape(3.0), Escape(0.25, heirs=2), Escape(None, mortal=False))
 WHEN: tuple[When, ...] = ("always", "on-failure", "on-failure", "on-failure", "never")
 CONDITIONS: tuple[Condition, ...] = ("started", "ready", "completed", "ended")
+SOCKETS = ((), (), (Listen("web", "tcp", "::1", 80),), (Listen("web", "tcp", "::1", 80), Listen("in", "unix", "/in")))
 SPAWNS = 30
 """After so many, and two a worker, faults stop although their time is not over: some restart for ever and at once."""
 
@@ -147,7 +149,7 @@ def _request(random: Random) -> Request:
     targets = tuple(
         Selector(random.choice(GROUPS), random.choice((None, None, 0, 1, 2))) for _ in range(random.choice((1, 1, 2)))
     )
-    match random.randrange(10):
+    match random.randrange(11):
         case 0 | 1:
             return Operate("stop", targets)
         case 2 | 3:
@@ -156,7 +158,7 @@ def _request(random: Random) -> Request:
             return Operate("restart", targets)
         case 6 | 7:
             return Scale(random.choice(GROUPS), random.randrange(-1, 5))
-        case 8:
+        case 8 | 9:
             return SendSignal(random.choice((1, 9, 15)), targets, random.choice(("leader", "tree")))
         case _:
             return random.choice((ShowStatus(), ShowStatus(), Down(), Down(now=True)))
@@ -180,7 +182,7 @@ def _group(random: Random, name: str) -> GroupPlan:
     job = restart.when != "always" and random.random() < 0.25
     return GroupPlan(
         name,
-        Launch(("serve",), "/"),
+        Launch(("serve",), "/", listen=random.choice(SOCKETS)),
         kind="job" if job else "service",
         workers=random.choice((1, 1, 2, 2, 3)),
         restart=restart,
@@ -216,7 +218,10 @@ def _changed(random: Random, plan: Plan) -> Plan:
         case 0:
             return plan
         case 1 | 2:
-            launch = group.launch._replace(env=(("RELEASE", str(random.randrange(9))),))
+            changed = random.choice(
+                ({"env": (("RELEASE", str(random.randrange(9))),)}, {"listen": random.choice(SOCKETS)})
+            )
+            launch = group.launch._replace(**changed)
             groups[index] = group._replace(launch=launch)
         case 3:
             workers = 1 if plan.exit_code_from == group.name else random.randrange(4)

@@ -83,6 +83,7 @@ FAULTS: dict[str, tuple[str, str]] = {
     "who is left has a grace although told now": ("at_once=self._shutdown.at_once", "at_once=False"),
     "a second wish ignored in the drain": ("            self._draining.kill(step)\n", ""),
     "a fallen guard is not replaced": ("helper.deadline = step.now + delay", "helper.deadline = None"),
+    "sockets of a reload stay closed": ("plan.sockets != (old.sockets if old else ())", "old is None"),
     "the guard has old rules": ("elif order != helper.order:", "elif False:"),
     "a guard is started in the drain": ("        self._helpers.close()\n", ""),
     "stopped by hand and started again": ("task not in self.hand.held and", "True and"),

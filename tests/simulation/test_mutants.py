@@ -8,7 +8,7 @@ from procman.policy import manager as shipped
 from tests.simulation.mutants import MUTANTS, Mutant, load
 from tests.simulation.play import Failed, play
 
-SEEDS = 1500
+SEEDS = 5000
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))

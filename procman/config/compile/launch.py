@@ -5,6 +5,7 @@ from __future__ import annotations
 from procman import plan
 from procman.config import model
 from procman.config.accounts import Identity
+from procman.config.compile.listen import listen_of
 from procman.config.compile.paths import absolute, base_of
 from procman.config.compile.surroundings import Surroundings
 from procman.config.document import Document, Path
@@ -29,6 +30,7 @@ def launch_of(name: str, group: model.Group, around: Surroundings) -> plan.Launc
         spawn=group.spawn,
         pass_env=(group.pass_env or ()) if group.clear_env else None,
         privileges=_privileges(group, identity),
+        listen=listen_of(name, group, around),
     )
 
 

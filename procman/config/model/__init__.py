@@ -13,13 +13,14 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 from procman.config import fields
 from procman.config.model.environment import EnvFile
 from procman.config.model.group import Defaults, Group
+from procman.config.model.listen import Listen
 from procman.config.model.restart import Backoff, Restart
 from procman.config.model.site import Log, SiteOptions
 from procman.config.model.stop import Stop
 from procman.config.table import Table, option
 from procman.config.values import BadValueError, show
 
-__all__ = ["Backoff", "Defaults", "EnvFile", "Group", "Log", "Restart", "Site", "SiteOptions", "Stop"]
+__all__ = ["Backoff", "Defaults", "EnvFile", "Group", "Listen", "Log", "Restart", "Site", "SiteOptions", "Stop"]
 
 
 def _schema_version(value: Any) -> int:

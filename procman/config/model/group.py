@@ -10,6 +10,7 @@ from procman import plan
 from procman.config import fields, values
 from procman.config.limits import Limits
 from procman.config.model import environment, privileges
+from procman.config.model.listen import Listens
 from procman.config.model.order import After
 from procman.config.model.restart import Restart
 from procman.config.model.stop import Stop
@@ -100,6 +101,12 @@ class Group(Defaults):
     command: fields.Command = Field(
         description="The program and its arguments: a list, or a string that is split as a shell splits words "
         "(but no shell runs it). ${PROCMAN_TASK_ID} stands for the worker's number."
+    )
+    listen: Listens = option(
+        [],
+        "Sockets that procman opens and hands to every worker, from descriptor 3 on, with LISTEN_FDS, LISTEN_PID and "
+        "LISTEN_FDNAMES as systemd does: an address, a table of [group.NAME.listen], or a list of these. "
+        "${LISTEN_FD_name} and ${LISTEN_ADDR_name} in command and env are its descriptor and its address.",
     )
     after: After = option(
         {},

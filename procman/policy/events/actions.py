@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from procman.plan import Launch, LogPlan, Scope, Stop
+from procman.plan import Launch, Listen, LogPlan, Scope, Stop
 from procman.policy.events.names import WorkerId
 from procman.policy.events.wishes import ReopenLog
 from procman.policy.requests import Answer
@@ -57,6 +57,12 @@ class EndHelper(NamedTuple):
     name: str
 
 
+class OpenSockets(NamedTuple):
+    """Have these sockets open, and no others. What cannot be opened fails the starts that are to be given it."""
+
+    sockets: tuple[Listen, ...]
+
+
 class RunLoader(NamedTuple):
     """Start the loader. Answered by `Loaded` or `LoadFailed`, once."""
 
@@ -74,4 +80,6 @@ class ConfigureLog(NamedTuple):
     log: LogPlan
 
 
-Action = Spawn | Signal | Drain | RunHelper | EndHelper | RunLoader | Print | ConfigureLog | ReopenLog | Answer
+Action = (
+    Spawn | Signal | Drain | RunHelper | EndHelper | RunLoader | OpenSockets | Print | ConfigureLog | ReopenLog | Answer
+)

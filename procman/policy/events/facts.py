@@ -21,8 +21,8 @@ class Execed(NamedTuple):
     worker: WorkerId
 
 
-Stage = Literal["fork", "setup", "cwd", "exec"]
-"""What failed: there was no process; an option that it could not be given; its directory; its program."""
+Stage = Literal["fork", "listen", "setup", "cwd", "exec"]
+"""What failed: there was no process; a socket; an option that it could not be given; its directory; its program."""
 
 
 class StartFailed(NamedTuple):
