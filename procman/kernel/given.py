@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
-from procman.plan import Launch
-from procman.policy.events import WorkerId
+from procman.policy.events import Spawn, WorkerId
 
 
 class Given(NamedTuple):
@@ -38,8 +37,8 @@ NOTHING = Given()
 class Provider(Protocol):
     """Something of the kernel that gives to workers."""
 
-    def give(self, worker: WorkerId, launch: Launch) -> Given:
-        """What this worker is to get. Raises `spawn.SpawnError` where it cannot be had: then the start has failed."""
+    def give(self, spawn: Spawn) -> Given:
+        """What the worker of this start is to get. Raises SpawnError where that cannot be had."""
 
     def started(self, worker: WorkerId, pid: int) -> None:
         """It has been forked: what was given has been copied."""
@@ -48,11 +47,11 @@ class Provider(Protocol):
         """Its leader is reaped, or there never was one: what was kept for it alone can go."""
 
 
-def gather(providers: Iterable[Provider], worker: WorkerId, launch: Launch) -> Given:
+def gather(providers: Iterable[Provider], spawn: Spawn) -> Given:
     """All that the providers give, in their order: of one thing given twice, what comes first counts."""
     given = NOTHING
     for provider in providers:
-        more = provider.give(worker, launch)
+        more = provider.give(spawn)
         given = Given(
             more.stdout if given.stdout is None else given.stdout,
             more.stderr if given.stderr is None else given.stderr,

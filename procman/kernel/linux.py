@@ -27,6 +27,7 @@ from procman.kernel.tree import Trees
 from procman.plan import LogPlan
 from procman.policy.events import (
     Action,
+    Check,
     ConfigureLog,
     Drain,
     EndHelper,
@@ -156,7 +157,7 @@ class LinuxKernel:
                 self._log.configure(action.site, action.log)
             case ReopenLog():
                 self._log.reopen()
-            case Answer() | OpenSockets():
+            case Answer() | OpenSockets() | Check():
                 pass  # for those who stand before it: whoever serves the clients, and who has the sockets
             case _:
                 assert_never(action)

@@ -53,6 +53,14 @@ class Conduct(NamedTuple):
     stopped: End = End(None, 15)
     """How it ends when it obeys."""
     rest: Rest | None = None
+    ready_after: float | None = 0.0
+    """From the news that it has begun to `Ready`, where it is to show that; None: never."""
+    gives_up: bool = False
+    """It says, instead of never being ready, that it cannot be."""
+    moods: tuple[tuple[float, bool], ...] = ()
+    """Seconds after it has begun, and whether it is ready from then on (as far as it is to show that at all)."""
+    checks: tuple[bool, ...] = ()
+    """What its first health checks find; later ones find it well, and are not told."""
 
 
 class Orphan(NamedTuple):

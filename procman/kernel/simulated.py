@@ -19,6 +19,8 @@ from procman.kernel.timetable import Clearance, Death, Due, Process, Timetable, 
 from procman.plan import Listen
 from procman.policy.events import (
     Action,
+    Check,
+    Checked,
     Drain,
     EndHelper,
     Event,
@@ -30,6 +32,7 @@ from procman.policy.events import (
     Loaded,
     LoadFailed,
     OpenSockets,
+    Ready,
     RunHelper,
     RunLoader,
     Signal,
@@ -37,6 +40,7 @@ from procman.policy.events import (
     StartFailed,
     TimePassed,
     TreeEnded,
+    Unready,
     Usage,
     WorkerId,
 )
@@ -101,6 +105,8 @@ class SimulatedKernel:
         self.performed.append(action)
         if isinstance(action, Spawn):
             self._spawn(action)
+        elif isinstance(action, Check):
+            self._check(action)
         elif isinstance(action, Signal):
             self._signal(action)
         elif isinstance(action, Drain):
@@ -139,8 +145,30 @@ class SimulatedKernel:
             self._due.schedule(heard, Word(process, self._start_failed(spawn.worker, failure)))
             return
         self._due.schedule(heard, Word(process, Execed(spawn.worker)))
+        if spawn.ready is not None and spawn.ready.by != "delay":
+            self._show(process, heard)
         if conduct.lives is not None:
             self._due.schedule(self._now + conduct.lives, Death(process, conduct.end))
+
+    def _show(self, process: Process, begun: float) -> None:
+        """When it is ready, and when not."""
+        worker, conduct = process.worker, process.conduct
+        if conduct.ready_after is None:
+            if conduct.gives_up:
+                self._due.schedule(begun + 0.25, Word(process, Unready(worker, "it says so")))
+            return
+        for after, well in ((0.0, True), *conduct.moods):
+            fact = Ready(worker, "it says so") if well else Unready(worker, "it says so")
+            self._due.schedule(begun + conduct.ready_after + after, Word(process, fact))
+
+    def _check(self, action: Check) -> None:
+        process = next((one for one in self.live.values() if one.worker == action.worker and not one.reaped), None)
+        if process is None:
+            raise MisuseError(f"{action.worker} is to be checked and is not there")
+        at = self._now + action.health.start_after
+        for number, well in enumerate(process.conduct.checks, 1):
+            fact = Checked(action.worker, well, "well" if well else "no answer")
+            self._due.schedule(at + number * action.health.interval, Word(process, fact))
 
     def _signal(self, action: Signal) -> None:
         process = self.live.get(action.pid)
@@ -202,7 +230,7 @@ class SimulatedKernel:
             self._answers.append(Left(0))
         return None if over is None else Exited(pid, 0, None, Usage(), False, self._random.random())
 
-    def _hear(self, process: Process, fact: Execed | StartFailed) -> Event | None:
+    def _hear(self, process: Process, fact: Execed | StartFailed | Ready | Unready | Checked) -> Event | None:
         """News from a process that was reaped meanwhile is no news; a failed start ends it."""
         if process.reaped:
             return None

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from procman.kernel.given import NOTHING, Given
 from procman.kernel.listener import Listener, ListenError, adopt, open_listener
 from procman.kernel.program import SpawnError
-from procman.plan import Launch, Listen
+from procman.plan import Listen
 from procman.plan.listen import variable
-from procman.policy.events import WorkerId
+from procman.policy.events import Spawn, WorkerId
 
 FIRST = 3
 """The first descriptor that is handed on; sd_listen_fds(3)."""
@@ -57,8 +57,9 @@ class Sockets:
                 errors.append(error)
         return errors
 
-    def give(self, _worker: WorkerId, launch: Launch) -> Given:
+    def give(self, spawn: Spawn) -> Given:
         """See `given.Provider`."""
+        launch = spawn.launch
         if not launch.listen:
             return NOTHING
         try:

@@ -41,9 +41,9 @@ class Starter:
 
     def start(self, action: Spawn) -> int | None:
         """Start it: its pid, or None where there is no process. Every outcome is delivered as facts."""
-        worker, launch = action
+        worker, launch = action.worker, action.launch
         try:
-            given = gather(self._providers, worker, launch)
+            given = gather(self._providers, action)
             if self._spawner.must_fork(launch, given):
                 pid, pipe = self._spawner.fork(worker, launch, given)
                 self._on_way[pid] = worker, pipe

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from procman.kernel.escaped import Farewell
 from procman.kernel.script import Conduct, End, Incident
-from procman.policy.events import Execed, Loaded, LoadFailed, StartFailed, WorkerId
+from procman.policy.events import Checked, Execed, Loaded, LoadFailed, Ready, StartFailed, Unready, WorkerId
 
 if TYPE_CHECKING:
     from random import Random
@@ -41,10 +41,10 @@ class Clearance(NamedTuple):
 
 
 class Word(NamedTuple):
-    """News over the exec-error pipe."""
+    """News over the exec-error pipe, and what checks find."""
 
     process: Process
-    fact: Execed | StartFailed
+    fact: Execed | StartFailed | Ready | Unready | Checked
 
 
 Due: TypeAlias = Incident | Loaded | LoadFailed | Death | Clearance | Word | Farewell

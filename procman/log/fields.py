@@ -87,6 +87,10 @@ class Event(NamedTuple):
 
 EVENTS: dict[str, Event] = {
     **{f"worker.{state}": Event(f"A worker is {state} now.", _WORKER, (*_RUN, *_RETRY)) for state in State},
+    "worker.ready": Event("A running worker is ready again.", ("group", "task", "generation", "pid")),
+    "worker.unready": Event(
+        "A running worker is not ready any more; it runs on.", ("group", "task", "generation", "pid")
+    ),
     "site.loading": Event("procman has begun and reads the configuration.", ("files", "pid", "version")),
     "site.started": Event("The configuration is valid; its groups start.", ("digest", "files", "groups", "workers")),
     "site.stopping": Event("Every worker is asked to end.", ("digest", "exit_code")),
@@ -138,7 +142,7 @@ def schema_text() -> str:
 def _schema_of(name: str, event: Event) -> dict[str, Any]:
     allowed = [*_ALWAYS, *event.fields, *event.optional, "truncated"]
     properties: dict[str, Any] = {"event": {"const": name}}
-    if name.startswith("worker."):
+    if "to" in event.fields:
         properties["to"] = {"const": name.removeprefix("worker.")}
     return {
         "description": event.meaning,

@@ -68,8 +68,10 @@ class HumanLines:
         """Whom a line is about."""
         if isinstance(record, Transition):
             return str(record.worker)
-        family = record.event.partition(".")[0]
-        return self._site if family == "site" else str(record.fields.get("group", family))
+        family, fields = record.event.partition(".")[0], record.fields
+        if "task" in fields:
+            return f"{fields['group']}:{fields['task']}"
+        return self._site if family == "site" else str(fields.get("group", family))
 
     def _line(self, clock: str, record: Record, columns: int | None) -> bytes:
         if isinstance(record, Transition):
@@ -110,7 +112,7 @@ def _tale(record: Transition) -> tuple[str, str]:
     if record.exit is not None:
         reason = _with_uptime(reason, record.exit)
     elif record.to is State.RUNNING and record.pid is not None:
-        reason = f"pid {record.pid}"
+        reason = f"pid {record.pid}" + (f"{_DOT}{reason}" if reason != "started" else "")
     if record.retry is not None:
         rest = _DOT + _plan(record.retry)
     return reason, rest

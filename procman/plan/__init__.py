@@ -11,6 +11,7 @@ budgeted; `dataclasses` alone would cost it a megabyte).
 from __future__ import annotations
 
 from procman.plan.changes import Change, diff, digest, moves
+from procman.plan.checks import Health, HealthBy, OnUnhealthy, Ready, ReadyBy
 from procman.plan.codec import from_json, to_json
 from procman.plan.launch import Launch, Limit, Privileges, SpawnPath
 from procman.plan.listen import Listen, ListenKind
@@ -22,6 +23,8 @@ __all__ = [
     "Change",
     "Condition",
     "GroupPlan",
+    "Health",
+    "HealthBy",
     "Kind",
     "Launch",
     "Limit",
@@ -30,9 +33,12 @@ __all__ = [
     "LogFormat",
     "LogPlan",
     "OnExhausted",
+    "OnUnhealthy",
     "Orphans",
     "Plan",
     "Privileges",
+    "Ready",
+    "ReadyBy",
     "Restart",
     "Scope",
     "SpawnPath",

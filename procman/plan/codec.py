@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from procman.plan.checks import Health, Ready
 from procman.plan.launch import Launch, Limit, Privileges
 from procman.plan.listen import Listen
 from procman.plan.restart import Backoff, Restart, Stop
@@ -32,7 +33,13 @@ def many(kind: Callable[..., Any]) -> Read:
 
 NESTED: dict[Callable[..., Any], dict[str, Read]] = {
     Plan: {"groups": many(GroupPlan), "log": one(LogPlan)},
-    GroupPlan: {"launch": one(Launch), "restart": one(Restart), "stop": one(Stop)},
+    GroupPlan: {
+        "launch": one(Launch),
+        "restart": one(Restart),
+        "stop": one(Stop),
+        "ready": one_or_none(Ready),
+        "health": one_or_none(Health),
+    },
     Launch: {"privileges": one_or_none(Privileges), "listen": many(Listen)},
     Privileges: {"limits": many(Limit)},
     Restart: {"backoff": one_or_none(Backoff)},

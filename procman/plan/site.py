@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from procman.plan.checks import Health, Ready
 from procman.plan.launch import Launch
 from procman.plan.listen import Listen
 from procman.plan.restart import Restart, Stop
@@ -27,6 +28,9 @@ class GroupPlan(NamedTuple):
     restart: Restart = Restart()
     stop: Stop = Stop()
     after: tuple[tuple[str, Condition], ...] = ()
+    ready: Ready | None = None
+    """None: a worker is ready when its program has begun."""
+    health: Health | None = None
 
 
 class LogPlan(NamedTuple):

@@ -63,8 +63,8 @@ def start(
     for worker in _workers(group, tasks):
         if whole:
             group.slots[worker.id.task].ladder.reset()
-        if worker.fate:
-            worker.fate = Fate(State.STOPPED, "")  # what was to become of it is overruled
+        if worker.fate or worker.pulse.fault:
+            worker.fate, worker.pulse.fault = Fate(State.STOPPED, ""), None  # what was to become of it is overruled
         if worker.state in (State.BACKOFF, State.EXITED, State.FAILED) and group.wants(worker):
             worker.start(group.plan, reason, step)
     if group.failure and not any(_has_failed(slot.worker) for slot in group.slots):

@@ -8,31 +8,10 @@ from __future__ import annotations
 from typing import assert_never
 
 from procman.plan import Plan, diff, moves
+from procman.policy import events, pulse
 from procman.policy.deadlines import Deadlines
 from procman.policy.drain import Draining
 from procman.policy.ending import Phase, Shutdown, Stock, end_with
-from procman.policy.events import (
-    ConfigureLog,
-    Event,
-    Execed,
-    Exited,
-    Forked,
-    HelperEnded,
-    Left,
-    Load,
-    Loaded,
-    LoadFailed,
-    Notice,
-    OpenSockets,
-    Outcome,
-    Print,
-    ReopenLog,
-    RunLoader,
-    ShutDown,
-    StartFailed,
-    TimePassed,
-    TreeEnded,
-)
 from procman.policy.helpers import Helpers, guard_of
 from procman.policy.operator import Operator
 from procman.policy.order import Goal, Order
@@ -53,7 +32,7 @@ class Manager:
         self.phase = Phase.LOADING
         self.exit_code: int | None = None
         """Set once everything is over: the loop returns it."""
-        self.last_word: Notice | None = None
+        self.last_word: events.Notice | None = None
         """Why, as the log's last line says it."""
         self.plan: Plan | None = None
         self.digest = ""
@@ -79,29 +58,27 @@ class Manager:
         mine = (self._shutdown.kill_at, self._draining.deadline, self._helpers.deadline)
         return min([time for time in (self._deadlines.least(), *mine) if time is not None], default=None)
 
-    def handle(self, event: Event, now: float) -> Outcome:
+    def handle(self, event: events.Event, now: float) -> events.Outcome:
         """Record what happened or is wanted, move everything towards what is wanted, say what to do."""
         step = Step(now)
         match event:
-            case Exited() | TreeEnded():
+            case events.Exited() | events.TreeEnded():
                 self._ended(event, step)
-            case Forked() | Execed() | StartFailed():
+            case events.Forked() | events.Execed() | events.StartFailed():
                 self._started(event, step)
-            case Left():
-                self._drained(self._draining.hear(event, step), step)
-            case HelperEnded():
-                self._helpers.ended(event, step)
-            case TimePassed():
-                self._time_passed(step)
-            case Load():
+            case events.Ready() | events.Unready() | events.Checked():
+                self._felt(event, step)
+            case events.Left() | events.HelperEnded() | events.TimePassed():
+                self._elsewhere(event, step)
+            case events.Load():
                 self._load(step)
-            case Loaded() | LoadFailed():
+            case events.Loaded() | events.LoadFailed():
                 self._loaded(event, step)
-            case ShutDown():
+            case events.ShutDown():
                 self._asked_to_stop(event, step)
             case Asked() | Departed():
                 self._asked_to_stop(self._operator.hear(event, self, step), step)
-            case ReopenLog():
+            case events.ReopenLog():
                 step.actions.append(event)
             case _:
                 assert_never(event)
@@ -111,28 +88,44 @@ class Manager:
             self._deadlines.push(deadline, worker)
         return step.outcome()
 
+    def _elsewhere(self, fact: events.Left | events.HelperEnded | events.TimePassed, step: Step) -> None:
+        """What is about no worker in particular."""
+        match fact:
+            case events.Left():
+                self._drained(self._draining.hear(fact, step), step)
+            case events.HelperEnded():
+                self._helpers.ended(fact, step)
+            case events.TimePassed():
+                self._time_passed(step)
+
     # --- facts about workers -----------------------------------------------------------------------------
 
-    def _started(self, fact: Forked | Execed | StartFailed, step: Step) -> None:
+    def _started(self, fact: events.Forked | events.Execed | events.StartFailed, step: Step) -> None:
         group = self.groups[fact.worker.group]
         slot = group.slots[fact.worker.task]
         assert slot.worker.id == fact.worker, f"{fact} comes too late"
         match fact:
-            case Forked():
+            case events.Forked():
                 self._slots[fact.pid] = slot
                 group.forked(slot, fact.pid, step)
-            case Execed():
-                group.execed(slot, step)
-            case StartFailed():
+            case events.Execed():
+                pulse.begin(slot.worker, step)
+            case events.StartFailed():
                 group.start_failed(slot, fact, step)
 
-    def _ended(self, fact: Exited | TreeEnded, step: Step) -> None:
+    def _felt(self, fact: events.Ready | events.Unready | events.Checked, step: Step) -> None:
+        """What a check has found; it may come too late, of a worker that is another's predecessor."""
+        group, task = self.groups.get(fact.worker.group), fact.worker.task
+        if group and task < len(group.slots) and group.slots[task].worker.id == fact.worker:
+            pulse.hear(group.slots[task].worker, fact, step)
+
+    def _ended(self, fact: events.Exited | events.TreeEnded, step: Step) -> None:
         slot = self._slots.get(fact.pid)
         if slot is None:
             self.orphans += 1
             return
         group = self.groups[slot.worker.id.group]
-        if isinstance(fact, TreeEnded):
+        if isinstance(fact, events.TreeEnded):
             del self._slots[fact.pid]
             group.tree_ended(slot, step)
         else:
@@ -153,30 +146,30 @@ class Manager:
     def _load(self, step: Step) -> None:
         if self.phase in (Phase.LOADING, Phase.RUNNING):
             if self._loads == 0:
-                step.actions.append(RunLoader())
+                step.actions.append(events.RunLoader())
             self._loads = min(self._loads + 1, 2)
 
-    def _loaded(self, result: Loaded | LoadFailed, step: Step) -> None:
+    def _loaded(self, result: events.Loaded | events.LoadFailed, step: Step) -> None:
         self._loads -= 1
         if self.phase not in (Phase.LOADING, Phase.RUNNING):
             return
         if self._loads:
-            step.actions.append(RunLoader())
-        if isinstance(result, Loaded):
+            step.actions.append(events.RunLoader())
+        if isinstance(result, events.Loaded):
             self._apply(result.plan, result.digest, step)
         elif self.phase is Phase.RUNNING:
             step.notice("config.rejected", "error", result.reason, digest=self.digest, diagnostics=result.diagnostics)
         elif not self._loads:
             step.notice("config.rejected", "error", result.reason)
-            step.actions.append(Print(result.diagnostics))
+            step.actions.append(events.Print(result.diagnostics))
             self._drain(EXIT_INVALID_CONFIGURATION, result.reason, step)
 
     def _apply(self, plan: Plan, digest: str, step: Step) -> None:
         old, self.plan, self.digest = self.plan, plan, digest
         if old is None or (old.name, old.log) != (plan.name, plan.log):
-            step.actions.append(ConfigureLog(plan.name, plan.log))
+            step.actions.append(events.ConfigureLog(plan.name, plan.log))
         if plan.sockets != (old.sockets if old else ()):
-            step.actions.append(OpenSockets(plan.sockets))
+            step.actions.append(events.OpenSockets(plan.sockets))
         self._helpers.want("guard", guard_of(plan), step)
         if old is None:
             workers = sum(group.workers for group in plan.groups)
@@ -200,7 +193,7 @@ class Manager:
 
     # --- the end -----------------------------------------------------------------------------------------
 
-    def _asked_to_stop(self, wish: ShutDown | None, step: Step) -> None:
+    def _asked_to_stop(self, wish: events.ShutDown | None, step: Step) -> None:
         if wish is None:
             return
         goal = self._shutdown.ask(wish, step.now)

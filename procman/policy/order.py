@@ -15,6 +15,7 @@ from procman.policy.events import State
 if TYPE_CHECKING:
     from procman.policy.step import Step
     from procman.policy.supervisor import Supervisor
+    from procman.policy.worker import Worker
 
 
 class Goal(StrEnum):
@@ -36,14 +37,23 @@ HOLDS: dict[Condition, frozenset[State]] = {
     "completed": frozenset({State.EXITED}),
     "ended": frozenset({State.EXITED, State.FAILED}),
 }
-"""A condition holds once every worker of the group is in one of these states."""
+"""A condition holds once every worker of the group is in one of these states; see `_holds_for` for what is finer."""
 
 
 def holds(group: Supervisor, condition: Condition) -> bool:
     """Whether what a dependent waits for is true now."""
     if condition == "ended" and group.gave_up:
         return not group.can_act
-    return all(slot.worker.state in HOLDS[condition] for slot in islice(group.slots, group.plan.workers))
+    return all(_holds_for(slot.worker, condition) for slot in islice(group.slots, group.plan.workers))
+
+
+def _holds_for(worker: Worker, condition: Condition) -> bool:
+    match condition, worker.state:
+        case "started", State.STARTING:
+            return worker.pulse.begun
+        case "ready", State.RUNNING:
+            return not worker.pulse.unready
+    return worker.state in HOLDS[condition]
 
 
 class Order:

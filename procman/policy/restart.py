@@ -40,6 +40,8 @@ class Ending(NamedTuple):
     error: StartFailed | None
     draw: float
     """A random number in [0, 1) for the jitter."""
+    fault: Failure | None = None
+    """Why it was ended as one that has failed: never ready, not healthy."""
 
 
 class Fate(NamedTuple):
@@ -109,13 +111,13 @@ def _next_rung(backoff: Backoff, last: float | None) -> float:
 def judge(policy: Restart, ending: Ending, budget: Budget, ladder: Ladder, now: float) -> Fate:
     """The verdict on a run that nobody asked to end."""
     how = describe(ending)
-    if ending.exit and is_success(policy, ending.exit):
+    if ending.exit and not ending.fault and is_success(policy, ending.exit):
         if policy.when != "always":
             return Fate(State.EXITED, how)
         budget.forget(policy, now)
         delay = ladder.climb(policy, ending.exit.uptime_s, ending.draw)
         return Fate(State.BACKOFF, how, Retry(budget.used, policy.max_restarts - budget.used, delay))
-    failure = Failure("start" if ending.error else "exit", how)
+    failure = ending.fault or Failure("start" if ending.error else "exit", how)
     if ending.error and is_hopeless(ending.error):
         return Fate(State.FAILED, f"{how}; not retried", failure=failure)
     if policy.when == "never":
@@ -140,6 +142,8 @@ def is_success(policy: Restart, exit_: Exit) -> bool:
 
 def describe(ending: Ending) -> str:
     """The end in words: `exit status 3`, `killed by SIGSEGV`, `cannot start: pythn3: command not found`."""
+    if ending.fault:
+        return ending.fault.text
     if ending.error:
         return f"cannot start: {ending.error.reason}"
     assert ending.exit is not None, "a run ends by an exit or a start error"

@@ -5,17 +5,17 @@ It never looks at other groups: order between groups, shutdown and the site's en
 
 from __future__ import annotations
 
-from signal import SIGTERM
-
 from procman import words
 from procman.plan import GroupPlan
+from procman.policy import pulse
 from procman.policy.events import Exit, Exited, StartFailed, State
 from procman.policy.hand import Hand, keeps_up
 from procman.policy.order import Goal
 from procman.policy.regroup import Regroup
-from procman.policy.restart import Budget, Ending, Failure, Fate, Ladder, describe, farewell, judge
+from procman.policy.restart import Budget, Ending, Failure, Fate, Ladder, describe
 from procman.policy.step import Step
-from procman.policy.worker import LIVE, Generations, Last, Slot, Worker
+from procman.policy.verdict import conclude, settle
+from procman.policy.worker import LIVE, Generations, Slot, Worker
 
 
 class Supervisor:
@@ -109,8 +109,8 @@ class Supervisor:
         if goal is not Goal.RUN:
             self.regroup = None
         for slot in self.slots:
-            self._advance(slot.worker, reason, step)
-        self._tidy(step)
+            self.move(slot.worker, reason, step)
+        self.tidy(step)
         step.moved[self.plan.name] = None
 
     # --- facts -------------------------------------------------------------------------------------------
@@ -118,18 +118,13 @@ class Supervisor:
     def forked(self, slot: Slot, pid: int, step: Step) -> None:
         """The worker has a process now; if it is no longer wanted, this is the moment to say so."""
         slot.worker.pid = pid
-        self._advance(slot.worker, "no longer wanted", step)
-
-    def execed(self, slot: Slot, step: Step) -> None:
-        """The worker's program has begun, which is what readiness means by default."""
-        if slot.worker.state is State.STARTING:
-            slot.worker.advance(State.RUNNING, "started", step)
+        self.move(slot.worker, "no longer wanted", step)
 
     def start_failed(self, slot: Slot, error: StartFailed, step: Step) -> None:
         """The start failed: judged at once where there was no process, else when that is reaped."""
         slot.worker.error = error
         if slot.worker.pid is None:
-            self._conclude(slot, Ending(None, error, error.draw), False, step)
+            conclude(self, slot, Ending(None, error, error.draw), False, step)
 
     def exited(self, slot: Slot, fact: Exited, step: Step) -> None:
         """The leader was reaped. The verdict is taken now; it comes true when nothing of the tree is left."""
@@ -137,17 +132,19 @@ class Supervisor:
         if worker.error is None:
             worker.result = fact.exit_code if fact.signal is None else 128 + fact.signal
             worker.exit = Exit(fact.exit_code, fact.signal, step.now - worker.started_at, fact.usage)
-        self._conclude(slot, Ending(worker.exit, worker.error, fact.draw), fact.leftover, step)
+        conclude(self, slot, Ending(worker.exit, worker.error, fact.draw), fact.leftover, step)
 
     def tree_ended(self, slot: Slot, step: Step) -> None:
         """Nothing is left of the worker whose leader has ended before."""
         left = slot.worker.exit  # None: its own transition has told it
-        self._settle(slot, describe(Ending(left, None, 0.0)) if left else "nothing of it is left", step)
+        settle(self, slot, describe(Ending(left, None, 0.0)) if left else "nothing of it is left", step)
 
     def due(self, worker: Worker, step: Step) -> None:
         """The worker's deadline has come."""
         if worker.state is State.STOPPING:
             worker.kill(f"still there after {words.duration(worker.stop.grace)} of grace", step)
+        elif worker.state is State.STARTING:
+            pulse.overdue(worker, step)
         elif self.regroup:
             self._start_all(step)
         else:
@@ -175,7 +172,7 @@ class Supervisor:
             return "the configuration changed"
         return self.regroup.cause if self.regroup else None
 
-    def _advance(self, worker: Worker, reason: str, step: Step) -> None:
+    def move(self, worker: Worker, reason: str, step: Step) -> None:
         """Move one worker towards the goal; asking twice changes nothing."""
         match worker.state:
             case State.STOPPED if self.wants(worker) and not self.regroup:
@@ -193,7 +190,7 @@ class Supervisor:
         if worker.state is State.STOPPING and self.goal is Goal.KILL:
             worker.kill(reason, step)
 
-    def _tidy(self, step: Step) -> None:
+    def tidy(self, step: Step) -> None:
         """Drop the slots that are no longer planned for, and let one-for-all come to its end."""
         while len(self.slots) > self.plan.workers and self.slots[-1].worker.state not in LIVE:
             self.tally[self.slots.pop().worker.state] -= 1
@@ -206,62 +203,3 @@ class Supervisor:
         for worker, _ in self.slots:
             if worker.state in (State.BACKOFF, State.EXITED, State.STOPPED) and self.wants(worker):
                 worker.start(self.plan, "restart of the whole group", step)
-
-    # --- the end of a run --------------------------------------------------------------------------------
-
-    def _conclude(self, slot: Slot, ending: Ending, leftover: bool, step: Step) -> None:
-        """A leader has ended, or never began."""
-        worker, verdict = slot.worker, None
-        worker.last = Last(describe(ending), step.now)
-        if worker.state in (State.STARTING, State.RUNNING):
-            worker.fate = verdict = self._verdict(slot, ending, step)
-            if leftover:
-                worker.end(verdict, f"{describe(ending)}; ending what it left behind", step)
-                worker.signal(SIGTERM, "tree", step)
-        elif leftover and worker.state is State.STOPPING and not worker.stop.tells_all:
-            worker.signal(SIGTERM, "tree", step)  # what is left has not heard one yet
-        if not leftover:
-            self._settle(slot, describe(ending), step)
-        if verdict:
-            self._take_consequences(verdict, worker, step)
-
-    def _verdict(self, slot: Slot, ending: Ending, step: Step) -> Fate:
-        """What becomes of a worker that was not asked to end."""
-        worker = slot.worker
-        if not self.wants(worker) or worker.launch != self.plan.launch:
-            return Fate(State.STOPPED, "")
-        if self.regroup:  # all failures until the group is down are one
-            return Fate(State.BACKOFF, "")
-        fate = judge(self.plan.restart, ending, self.budget, slot.ladder, step.now)
-        if fate.retry and fate.failure and self.plan.restart.strategy == "one-for-all":
-            self.regroup = Regroup(f"{worker.id} failed: all restart for one", fate.retry.delay_s)
-            self.regroup.begin([slot.worker for slot in self.slots], step)
-        return fate
-
-    def _take_consequences(self, verdict: Fate, worker: Worker, step: Step) -> None:
-        """What one worker's verdict means for its siblings."""
-        if verdict.to is State.FAILED:
-            self.failure = self.failure or verdict.failure
-            step.records.append(farewell(worker.id, self.plan.restart, self.budget, verdict.reason))
-        if self.gave_up or self.regroup or self.goal is Goal.KILL:
-            self.pursue(self.goal, "its group has given up", step)
-
-    def _settle(self, slot: Slot, how: str, step: Step) -> None:
-        """Nothing of the worker is left: its fate comes true."""
-        worker, fate = slot.worker, slot.worker.fate
-        assert fate is not None, f"{worker.id}: it ended without a verdict"
-        to, retry, deadline = fate.to, fate.retry, None
-        if to is State.BACKOFF:
-            stays = self.wants(worker) and worker.launch == self.plan.launch
-            if not stays or not (retry or self.regroup):
-                to, retry = State.STOPPED, None
-            elif retry and not self.regroup:
-                deadline = step.now + retry.delay_s
-        worker.advance(to, fate.reason or how, step, deadline=deadline, retry=retry)
-        worker.fate = worker.pid = None
-        if deadline is not None and deadline <= step.now:
-            self.due(worker, step)
-        else:
-            stale = worker.launch != self.plan.launch
-            self._advance(worker, "the configuration changed" if stale else "wanted again", step)
-        self._tidy(step)

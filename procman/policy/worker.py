@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from procman.plan import GroupPlan, Launch, Scope, Stop
 from procman.policy.events import Exit, Level, Retry, Signal, Spawn, StartFailed, State, Transition, WorkerId
+from procman.policy.pulse import Pulse
 from procman.policy.restart import Fate, Ladder
 from procman.policy.step import Step
 
@@ -49,8 +50,8 @@ class Worker:
     """What fills one slot, over all its generations."""
 
     __slots__ = (
-        "deadline", "error", "exit", "fate", "generations", "id", "last", "launch", "pid", "result", "started_at",
-        "state", "stop", "tally",
+        "deadline", "error", "exit", "fate", "generations", "id", "last", "launch", "pid", "pulse", "result",
+        "started_at", "state", "stop", "tally",
     )  # fmt: skip
 
     def __init__(self, plan: GroupPlan, task: int, tally: dict[State, int], generations: Generations) -> None:
@@ -63,7 +64,7 @@ class Worker:
         self.pid: int | None = None
         """The leader's; kept until nothing of its tree is left."""
         self.deadline: float | None = None
-        """Backoff: when to start; stopping: when to kill. In the other states None."""
+        """Starting: until when it is to be ready; backoff: when to start; stopping: when to kill. Else None."""
         self.started_at = 0.0
         self.error: StartFailed | None = None
         """Why its start failed, while the pid of the attempt is still to be reaped."""
@@ -74,6 +75,7 @@ class Worker:
         self.last: Last | None = None
         self.fate: Fate | None = None
         """Stopping, killing: what it becomes when nothing of it is left."""
+        self.pulse = Pulse(plan)
         self.generations = generations
         self.tally = tally
         """The group's count of workers by state; shared, so that it is right by construction."""
@@ -107,13 +109,17 @@ class Worker:
         self.id = self.id._replace(generation=generation)
         self.generations[self.id[:2]] = generation
         self.launch, self.stop = plan.launch, plan.stop
+        self.pulse = Pulse(plan)
         self.pid = self.error = self.fate = self.result = None
         self.started_at = step.now
         self.advance(State.STARTING, reason, step)
-        step.actions.append(Spawn(self.id, self.launch))
+        step.actions.append(Spawn(self.id, self.launch, self.pulse.ready))
 
-    def end(self, fate: Fate, reason: str, step: Step) -> None:
-        """Go to stopping: it, or what its leader left behind, has the grace to end in. Sends nothing yet."""
+    def end(self, fate: Fate | None, reason: str, step: Step) -> None:
+        """Go to stopping: it, or what its leader left behind, has the grace to end in. Sends nothing yet.
+
+        Without a fate it is to be judged when its leader is gone.
+        """
         self.fate = fate
         self.advance(State.STOPPING, reason, step, deadline=step.now + self.stop.grace)
 

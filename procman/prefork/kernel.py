@@ -20,6 +20,7 @@ from procman.kernel.orphans import die_with_parent
 from procman.plan import Plan
 from procman.policy.events import (
     Action,
+    Check,
     ConfigureLog,
     Drain,
     EndHelper,
@@ -108,7 +109,9 @@ class ForkKernel:
                 self._facts.append(Loaded(self._plan, ""))
             case Drain():
                 self._facts.append(Left(0))  # whatever else the program has started is its own business
-            case RunHelper() | EndHelper() | OpenSockets() | ConfigureLog() | ReopenLog() | Print() | Answer():
+            case (
+                Check() | RunHelper() | EndHelper() | OpenSockets() | ConfigureLog() | ReopenLog() | Print() | Answer()
+            ):
                 pass
             case _:
                 assert_never(action)

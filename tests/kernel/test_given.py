@@ -8,8 +8,7 @@ import sys
 from procman.kernel.fork import answer
 from procman.kernel.given import Given, gather
 from procman.kernel.spawn import Spawner
-from procman.plan import Launch
-from procman.policy.events import WorkerId
+from procman.policy.events import Spawn, WorkerId
 from tests.kernel.playing import launch, play
 
 WORKER = WorkerId("api", 0, 1)
@@ -68,9 +67,9 @@ class Giver:
     def __init__(self, given: Given) -> None:
         self.given = given
 
-    def give(self, worker: WorkerId, launch: Launch) -> Given:
+    def give(self, spawn: Spawn) -> Given:
         """See `given.Provider`."""
-        return self.given if worker and launch else Given()
+        return self.given if spawn.worker == WORKER else Given()
 
     def started(self, worker: WorkerId, pid: int) -> None:
         """See `given.Provider`."""
@@ -83,4 +82,4 @@ def test_what_several_give_comes_together_and_the_first_goes_before() -> None:
     one = Given(7, None, ((3, 9),), (("A", "1"),), ("LISTEN_PID",))
     two = Given(8, 6, ((5, 4),), (("B", "2"),))
     both = Given(7, 6, ((3, 9), (5, 4)), (("A", "1"), ("B", "2")), ("LISTEN_PID",))
-    assert gather([Giver(one), Giver(two)], WORKER, launch("true")) == both
+    assert gather([Giver(one), Giver(two)], Spawn(WORKER, launch("true"))) == both

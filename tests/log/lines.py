@@ -87,6 +87,10 @@ RECORDS: dict[str, Record] = {
     "ending": Notice("site.stopping", "info", "SIGTERM", {"digest": "0123456789ab", "exit_code": 0}),
     "draining": Notice("site.draining", "warning", "1 process (sh (pid 41)) left: killed", {"processes": 1}),
     "helper": Notice("helper.ended", "warning", "the guard was killed", {"helper": "guard", "delay_s": 0.5}),
+    "unready": Notice(
+        "worker.unready", "warning", "GET /health: 503", {"group": "a", "task": 0, "generation": 1, "pid": 41}
+    ),
+    "ready": Notice("worker.ready", "info", "ready again", {"group": "a", "task": 0, "generation": 1, "pid": 41}),
     "scaled": Notice("group.scaled", "info", "a: 5", {"group": "a", "workers": 5, "file_workers": 2}),
     "signalled": Notice("group.signalled", "info", "SIGUSR1 to a:0", {"group": "a", "signal": "SIGUSR1"}),
     "uncontrolled": Notice("control.unavailable", "warning", "no control socket: /run is no directory"),

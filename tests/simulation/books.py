@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 from typing import NamedTuple
 
-from procman.plan import Condition, GroupPlan, Launch, Restart, Stop
+from procman.plan import Condition, GroupPlan, Restart
 from procman.policy.events import Exited, StartFailed, State, WorkerId
 
 HOPELESS = {errno.ENOENT, errno.EACCES}
@@ -37,9 +37,14 @@ class Run:
 
     __slots__ = (
         "asked_at",
+        "begun",
+        "checked",
+        "dumped",
         "end",
         "error",
+        "fault",
         "final",
+        "health",
         "hears",
         "joins",
         "kill_at",
@@ -47,17 +52,26 @@ class Run:
         "launch",
         "lived",
         "pid",
+        "ready",
         "said",
+        "sick",
         "spawned_at",
         "stop",
         "verdict",
         "worker",
     )
 
-    def __init__(self, worker: WorkerId, launch: Launch, stop: Stop, now: float) -> None:
+    def __init__(self, worker: WorkerId, plan: GroupPlan, now: float) -> None:
         self.worker = worker
-        self.launch = launch
-        self.stop = stop
+        self.launch = plan.launch
+        self.stop = plan.stop
+        self.ready, self.health = plan.ready, plan.health
+        self.begun = False
+        self.sick = 0
+        """Bad health checks in a row."""
+        self.checked = self.dumped = False
+        self.fault: int | None = None
+        """It is ended as one that has failed: procman's own exit code if that is the last word."""
         self.spawned_at = now
         self.pid: int | None = None
         self.error: StartFailed | None = None
@@ -82,12 +96,14 @@ class Run:
 class SlotBook:
     """A task id of a group."""
 
-    __slots__ = ("due", "next", "run", "state", "streak")
+    __slots__ = ("due", "next", "run", "state", "streak", "unready")
 
     def __init__(self) -> None:
         self.next: Run | None = None
         """Spawned in this step, and no record has said so yet."""
         self.state = State.STOPPED
+        self.unready = False
+        """Running, and marked as not ready."""
         self.run: Run | None = None
         self.streak = 0
         """Automatic restarts in a row, without a stable run."""
@@ -168,19 +184,27 @@ class GroupBook:
         if condition == "ended" and self.gave_up:
             return not self.runs()
         tasks = range(self.plan.workers)
-        return all(task in self.slots and self.slots[task].state in MET[condition] for task in tasks)
+        return all(task in self.slots and self._task_meets(self.slots[task], condition) for task in tasks)
+
+    @staticmethod
+    def _task_meets(slot: SlotBook, condition: Condition) -> bool:
+        if condition == "started" and slot.state is State.STARTING:
+            return slot.run is not None and slot.run.begun
+        if condition == "ready" and slot.state is State.RUNNING and slot.unready:
+            return False
+        return slot.state in MET[condition]
 
     def judge(self, slot: SlotBook, run: Run, fact: Exited | StartFailed, now: float) -> Verdict:
         """The restart policy, told a second time: what must become of a run that nobody asked to end."""
         restart = self.plan.restart
         failed_start = run.error
-        if failed_start is None and isinstance(fact, Exited) and normal(restart, fact):
+        if failed_start is None and run.fault is None and isinstance(fact, Exited) and normal(restart, fact):
             if restart.when != "always":
                 return Verdict(State.EXITED)
             used = self._used(restart, now)
             delay = self._delay(slot, restart, now - run.spawned_at, fact.draw)
             return Verdict(State.BACKOFF, (used, restart.max_restarts - used, delay))
-        code = 12 if failed_start else 10
+        code = run.fault or (12 if failed_start else 10)
         hopeless = failed_start is not None and failed_start.stage == "exec" and failed_start.errno in HOPELESS
         if hopeless or restart.when == "never" or self._used(restart, now) >= restart.max_restarts:
             return Verdict(State.FAILED, code=code)

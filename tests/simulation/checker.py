@@ -12,10 +12,10 @@ from signal import SIGCONT, SIGKILL, SIGTERM
 from procman.log.jsonl import JsonLines
 from procman.policy.events import (
     Action,
+    Check,
     Drain,
     EndHelper,
     Event,
-    Execed,
     Exit,
     GuardRules,
     Loaded,
@@ -32,6 +32,7 @@ from procman.policy.events import (
 )
 from tests.log.lines import parsed
 from tests.simulation.books import GroupBook, Run, SlotBook
+from tests.simulation.pulse_book import UNHEALTHY, may_run
 from tests.simulation.site import SLACK, SiteBook
 
 
@@ -87,21 +88,10 @@ class Checker:
         self.site.hear(event, now)
         heard = None
         for action in actions:
-            if isinstance(action, Spawn):
-                self._spawned(action)
-            elif isinstance(action, Signal):
+            if isinstance(action, Signal):
                 heard = self._signalled(action, heard)
-            elif isinstance(action, Drain):
-                self._drained(action.signal)
-            elif isinstance(action, RunHelper):
-                self._guarded(action.order)
-            elif isinstance(action, EndHelper):
-                need(self.site.guard is None, "the guard is ended, although the plan wants one")
-                self.site.guard_due = None
-            elif isinstance(action, RunLoader):
-                need(self.site.loading, "the loader is started and nobody wants it")
-            elif isinstance(action, Print):
-                need(self.site.owed == 78, "text for people, although the site lives")
+            else:
+                self._acted(action)
         need(heard is None, f"no SIGCONT follows {heard}")
         self.site.operator.check(event, actions)
         reopened = any(isinstance(action, ReopenLog) for action in actions)
@@ -113,6 +103,24 @@ class Checker:
             else:
                 self._noticed(record)
 
+    def _acted(self, action: Action) -> None:
+        match action:
+            case Spawn():
+                self._spawned(action)
+            case Check():
+                self._checks(action)
+            case Drain(number):
+                self._drained(number)
+            case RunHelper(_, order):
+                self._guarded(order)
+            case EndHelper():
+                need(self.site.guard is None, "the guard is ended, although the plan wants one")
+                self.site.guard_due = None
+            case RunLoader():
+                need(self.site.loading, "the loader is started and nobody wants it")
+            case Print():
+                need(self.site.owed == 78, "text for people, although the site lives")
+
     # --- actions -----------------------------------------------------------------------------------------
 
     def _spawned(self, action: Spawn) -> None:
@@ -123,7 +131,8 @@ class Checker:
         need(self.site.wants(worker), f"{worker} is started and not wanted")
         need(action.launch == group.plan.launch, f"{worker} is started by an old plan")
         need(slot.next is None, f"{worker} is started twice in one step")
-        slot.next = Run(worker, action.launch, group.plan.stop, self.site.now)
+        need(action.ready == group.plan.ready, f"{worker} is started with an old rule for readiness")
+        slot.next = Run(worker, group.plan, self.site.now)
 
     def _signalled(self, action: Signal, heard: Signal | None) -> Signal | None:
         """Check a signal; the answer is what a SIGCONT must follow now."""
@@ -139,6 +148,8 @@ class Checker:
             need(follows, f"SIGCONT to {action.worker} after {heard}")
             return None
         need(heard is None, f"no SIGCONT follows {heard}")
+        if self._dumps(run, action):
+            return action
         if action.signal == SIGKILL:
             late = run.kill_at is not None and now >= run.kill_at - SLACK
             need(late or self.site.kill_now, f"{action.worker} is killed before its grace is over ({run.kill_at})")
@@ -156,12 +167,28 @@ class Checker:
         run.hears = run.hears or (action.signal, action.scope) == (SIGTERM, "tree")
         return action
 
+    def _dumps(self, run: Run, action: Signal) -> bool:
+        """Whether this signal is the one for a trace, before an unhealthy worker is told to stop."""
+        dump = run.health.dump if run.health and run.fault == UNHEALTHY else None
+        if dump is None or run.asked_at is not None or run.dumped:
+            return False
+        need((action.signal, action.scope) == (dump, "leader"), f"{action} to {run.worker}, which is to leave a trace")
+        run.dumped = True
+        return True
+
     def _asked(self, run: Run) -> None:
         group = self.site.groups[run.worker.group]
         run.asked_at, run.kill_at = self.site.now, self.site.now + run.stop.grace
         fresh = self.site.wants(run.worker) and run.launch == group.plan.launch
         run.joins = fresh and group.regroup is not None
         self.site.told.append(run)
+
+    def _checks(self, action: Check) -> None:
+        run = self.site.find(action.worker)[1].run
+        need(run and run.health == action.health, f"{action} is not what {action.worker} was started with")
+        if run is not None:
+            need(not run.checked, f"{action} twice")
+            run.checked = True
 
     def _drained(self, number: int) -> None:
         """TERM and then KILL, each once, and KILL no sooner than it may."""
@@ -203,7 +230,8 @@ class Checker:
             self._check_exit(move, run, where)
         need(move.pid == (run and run.pid), f"{where}: its pid is not {move.pid}")
         if move.to is State.RUNNING:
-            need(isinstance(self._event, Execed) and self._event.worker == worker, f"{where}: no Execed")
+            need(run and may_run(run, self._event, self.site.now), f"{where}: {self._event} does not make it ready")
+            need(run and (run.checked or not run.health), f"{where}: nobody asks whether it is well")
         elif move.to is State.STOPPING:
             if run is not None and self.site.kill_now and run.asked_at is None:
                 self._asked(run)
@@ -236,7 +264,7 @@ class Checker:
             need(fresh or group.regrouped, f"{where}: it had ended normally")
         elif slot.state is State.FAILED:
             need(fresh, f"{where}: it had failed for good")
-        slot.run, slot.next, slot.due = run, None, None
+        slot.run, slot.next, slot.due, slot.unready = run, None, None, False
 
     def _regrouped(self, group: GroupBook, where: str) -> None:
         """One-for-all comes to its end: all are down, and the delay is over."""

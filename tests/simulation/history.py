@@ -11,7 +11,20 @@ from errno import EACCES, EADDRINUSE, EAGAIN, ENOENT, ENOMEM, ETXTBSY
 from random import Random
 
 from procman.kernel.script import Blow, Conduct, End, Escape, Failure, HelperFall, Incident, Orphan, Rest, Wish
-from procman.plan import Backoff, Condition, GroupPlan, Launch, Listen, Orphans, Plan, Restart, Stop, When
+from procman.plan import (
+    Backoff,
+    Condition,
+    GroupPlan,
+    Health,
+    Launch,
+    Listen,
+    Orphans,
+    Plan,
+    Ready,
+    Restart,
+    Stop,
+    When,
+)
 from procman.policy.events import Load, Loaded, LoadFailed, ReopenLog, ShutDown, Spawn
 from procman.policy.requests import (
     Asked,
@@ -42,6 +55,15 @@ ESCAPES = (Escape(), Escape(0.5), Escape(None), Escape(3.0), Escape(0.25, heirs=
 WHEN: tuple[When, ...] = ("always", "on-failure", "on-failure", "on-failure", "never")
 CONDITIONS: tuple[Condition, ...] = ("started", "ready", "completed", "ended")
 SOCKETS = ((), (), (Listen("web", "tcp", "::1", 80),), (Listen("web", "tcp", "::1", 80), Listen("in", "unix", "/in")))
+MOODS = ((), (), ((0.5, False),), ((0.25, False), (0.5, True)), ((0.0, True), (1.0, False), (2.0, True)))
+READY = (
+    *(None, None, None, Ready("notify", timeout=1.0), Ready("http", timeout=2.0), Ready("fd", timeout=30.0)),
+    *(Ready("delay", delay=0.5), Ready("delay", delay=2.0)),
+)
+HEALTH = (
+    *(None, None, None, Health("http", interval=0.5, failures=2), Health("watchdog", interval=1.0, failures=1)),
+    *(Health("tcp", interval=0.25, failures=2, dump=6), Health("exec", interval=0.5, failures=2, on_failure="ignore")),
+)
 SPAWNS = 30
 """After so many, and two a worker, faults stop although their time is not over: some restart for ever and at once."""
 
@@ -86,6 +108,10 @@ class History:
             obeys_after=random.choice((0.0, 0.0, 0.25, 1.0, 3.0, None)),
             stopped=random.choice((End(None, 15), End(0), End(1), End(None, 11))),
             rest=random.choice(RESTS) if random.random() < 0.2 else None,
+            ready_after=random.choice((0.0, 0.0, 0.25, 1.0, None)),
+            gives_up=random.random() < 0.3,
+            moods=random.choice(MOODS),
+            checks=tuple(random.random() < 0.5 for _ in range(random.choice((0, 0, 3, 6)))),
         )
 
     def _is_job(self, spawn: Spawn) -> bool:
@@ -188,6 +214,8 @@ def _group(random: Random, name: str) -> GroupPlan:
         restart=restart,
         stop=_stop(random),
         after=after,
+        ready=None if job else random.choice(READY),
+        health=None if job else random.choice(HEALTH),
     )
 
 
@@ -214,9 +242,12 @@ def _changed(random: Random, plan: Plan) -> Plan:
     groups = list(plan.groups)
     index = random.randrange(len(groups))
     group = groups[index]
-    match random.randrange(7):
+    match random.randrange(8):
         case 0:
             return plan
+        case 7:
+            ready, health = random.choice(READY), random.choice(HEALTH)
+            groups[index] = group._replace(ready=ready, health=health) if group.kind == "service" else group
         case 1 | 2:
             changed = random.choice(
                 ({"env": (("RELEASE", str(random.randrange(9))),)}, {"listen": random.choice(SOCKETS)})

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from procman.policy.events import Event, State, TimePassed, WorkerId
 from tests.simulation.books import GroupBook, Run
 from tests.simulation.checker import need
+from tests.simulation.pulse_book import must_run, ready_due
 from tests.simulation.site import SLACK, SiteBook
 
 
@@ -33,6 +34,9 @@ def check_step(site: SiteBook, manager: Manager, event: Event, live: Mapping[int
     _check_owners(site, manager, live)
     for name, group in site.groups.items():
         _check_group(site, name, group)
+        for slot in group.slots.values():
+            unsaid = slot.run is not None and must_run(slot, slot.run, event, site.now)
+            need(not unsaid, f"{slot.run and slot.run.worker} is ready, and no record says so")
     for name, group in list(site.groups.items()):
         _update(site, group)
         if group.gone and not group.slots:
@@ -62,7 +66,7 @@ def _check_owners(site: SiteBook, manager: Manager, live: Mapping[int, Leader]) 
     workers = [slot.worker for group in manager.groups.values() for slot in group.slots]
     owned = {worker.pid: worker.id for worker in workers if worker.pid is not None}
     for worker in workers:
-        idle = worker.deadline is None or worker.state in (State.BACKOFF, State.STOPPING)
+        idle = worker.deadline is None or worker.state in (State.STARTING, State.BACKOFF, State.STOPPING)
         need(idle, f"{worker.id} is {worker.state} and has a deadline")
     need(owned == told, f"the manager owns {owned}, but there are {told}")
     need(all(live[pid].worker == worker for pid, worker in told.items()), f"the world has other pids than {told}")
@@ -94,7 +98,7 @@ def _check_run(site: SiteBook, run: Run, held_up: bool) -> None:
     elif held_up and run in site.told:
         group = site.groups[who.group]
         by_hand = who.task in group.held or who.task >= group.plan.workers
-        unwanted = by_hand or group.gave_up or group.gone or run.launch != group.plan.launch
+        unwanted = by_hand or group.gave_up or group.gone or run.launch != group.plan.launch or run.fault
         need(unwanted, f"{who} is told to stop before its dependents are down")
 
 
@@ -133,6 +137,8 @@ def _check_deadline(site: SiteBook, manager: Manager, event: Event) -> None:
                 known.append(slot.run.kill_at)
             elif slot.state is State.BACKOFF and slot.due is not None:
                 known.append(slot.due)
+            elif (due := ready_due(slot)) is not None:
+                known.append(due)
         if group.regroup is not None and group.regroup.due is not None:
             known.append(group.regroup.due)
     known += [time for time in (site.drain_until, site.guard_due) if time is not None]

@@ -55,15 +55,18 @@ FAULTS: dict[str, tuple[str, str]] = {
     "restart during shutdown": ("self.goal is Goal.RUN and", "self.goal is not Goal.WAIT and"),
     "scaled down and left running": ("if worker.id.task >= self.plan.workers:", "if False:"),
     "stale command left running": ("        if worker.launch != self.plan.launch:\n", "        if False:\n"),
-    "each sibling counts": ("if self.regroup:  # all failures", "if False:  # all failures"),
+    "each sibling counts": ("if group.regroup:  # all failures", "if False:  # all failures"),
     "one-for-all is one-for-one": ('== "one-for-all"', '== "never"'),
     "a stop by reload counts": (
         "verdict = slot.worker, None\n",
-        "verdict = slot.worker, None\n        if worker.fate:\n            self.budget.used += 1\n",
+        "verdict = slot.worker, None\n    if worker.fate:\n        group.budget.used += 1\n",
     ),
     "stale pid owned": ("worker.fate = worker.pid = None", "worker.fate = None"),
-    "leftover ignored": ("        if not leftover:\n", "        if worker.fate:\n"),
-    "leftover not told to end": ('                worker.signal(SIGTERM, "tree", step)\n', ""),
+    "leftover ignored": ("    if not leftover:\n        settle", "    if worker.fate:\n        settle"),
+    "leftover not told to end": (
+        'what it left behind", step)\n        worker.signal(SIGTERM, "tree", step)\n',
+        'what it left behind", step)\n',
+    ),
     "budget kept over a reload": ("self.failure = Budget(), None", "self.failure = self.budget, None"),
     "group never gives up": ('on_exhausted == "stop"', 'on_exhausted == "halt"'),
     "grace although told now": ("if wish.now or again:", "if again:"),
@@ -86,13 +89,39 @@ FAULTS: dict[str, tuple[str, str]] = {
     "sockets of a reload stay closed": ("plan.sockets != (old.sockets if old else ())", "old is None"),
     "the guard has old rules": ("elif order != helper.order:", "elif False:"),
     "a guard is started in the drain": ("        self._helpers.close()\n", ""),
+    "ready without having shown it": ("if rule is None:\n        run(", "if True:\n        run("),
+    "never ready and waited for": ("else rule.timeout), step)", "else 1e9), step)"),
+    "never ready has the wrong code": (
+        'give_up(worker, Failure("start", f"not ready within',
+        'give_up(worker, Failure("exit", f"not ready within',
+    ),
+    "ready by delay too early": ("(rule.delay if rule.by", "(0.0 if rule.by"),
+    "one bad check too many": ("    elif pulse.failures >= rule.failures:", "    elif pulse.failures > rule.failures:"),
+    "a good check forgotten": (
+        "pulse.failures = 0 if fact.well else",
+        "pulse.failures = pulse.failures if fact.well else",
+    ),
+    "unhealthy has the wrong code": ('Failure("health",', 'Failure("exit",'),
+    "unhealthy restarts although ignored": ('if rule.on_failure == "ignore":', "if False:"),
+    "an unready one lets dependents begin": ("return not worker.pulse.unready", "return True"),
+    "ready again and dependents not told": (
+        "        step.moved[worker.id.group] = None  # for those",
+        "        pass  # for those",
+    ),
+    "an unhealthy one that ended well is done": ("and not ending.fault and", "and"),
+    "health is never asked for": (
+        "    if worker.pulse.health:\n        step.actions",
+        "    if False:\n        step.actions",
+    ),
+    "an operator's start does not overrule a fault": ("if worker.fate or worker.pulse.fault:", "if worker.fate:"),
+    "no trace before the stop": ("if rule.dump is not None:", "if False:"),
     "stopped by hand and started again": ("task not in self.hand.held and", "True and"),
     "stopped by hand and left running": ("if worker.id.task in self.hand.held:", "if False:"),
     "a stop by hand ends the site": ("or keeps_up(self)", ""),
     "scaled by hand until the next reload": ("plan if self.scaled is None else", "plan if True else"),
     "by hand for ever": ("            self.forget()\n", "            pass\n"),
     "no fresh budget by hand": ("group.failure = Budget(), None, None", "group.failure = group.budget, None, None"),
-    "no fresh backoff by hand": ("ladder.reset()\n        if worker.fate:", "ladder\n        if worker.fate:"),
+    "no fresh backoff by hand": ("ladder.reset()\n        if worker.fate or", "ladder\n        if worker.fate or"),
     "restarted by hand and not again": ('.end(Fate(State.STOPPED, ""), reason', '.end(Fate(State.EXITED, ""), reason'),
     "a signal by hand to the dead": ("and worker.result is None and worker.error is None", ""),
     "scaling gives no slots": ("    group.fill()\n", ""),
@@ -113,6 +142,9 @@ def load(mutant: Mutant) -> Any:
     source = found[0].read_text().replace(mutant.old, mutant.new)
     finder = _Finder(_module(found[0]), found[0], source)
     shipped = {name: sys.modules.pop(name) for name in list(sys.modules) if _is_fresh(name)}
+    for name in shipped:  # or `from procman.policy import hand` would find the shipped one there
+        parent, _, leaf = name.rpartition(".")
+        vars(sys.modules.get(parent) or shipped[parent]).pop(leaf, None)
     sys.meta_path.insert(0, finder)
     try:
         return importlib.import_module("procman.policy.manager").Manager

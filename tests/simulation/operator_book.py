@@ -118,8 +118,8 @@ def _start(group: GroupBook, tasks: set[int], whole: bool) -> bool:
             slot.streak = 0 if whole else slot.streak
             if slot.run is not None:
                 slot.run.joins = False
-                if slot.run.verdict is not None:
-                    slot.run.verdict = Verdict(State.STOPPED)
+                if slot.run.verdict is not None or slot.run.fault is not None:
+                    slot.run.verdict, slot.run.fault = Verdict(State.STOPPED), None
         else:
             verdict = None if slot.run is None else slot.run.verdict
             failed = failed or slot.state is State.FAILED or (verdict is not None and verdict.to is State.FAILED)

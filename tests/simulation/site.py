@@ -7,6 +7,7 @@ from typing import assert_never
 
 from procman.plan import Plan
 from procman.policy.events import (
+    Checked,
     Event,
     Execed,
     Exited,
@@ -17,17 +18,20 @@ from procman.policy.events import (
     Load,
     Loaded,
     LoadFailed,
+    Ready,
     ReopenLog,
     ShutDown,
     StartFailed,
     State,
     TimePassed,
     TreeEnded,
+    Unready,
     WorkerId,
 )
 from procman.policy.requests import Asked, Departed, Down, Request, ShowStatus
 from tests.simulation.books import GroupBook, Run, SlotBook, Verdict
 from tests.simulation.operator_book import OperatorBook
+from tests.simulation.pulse_book import feel, look
 
 SLACK = 1e-9
 TERM_TO_KILL_S, KILL_TO_END_S = 2.0, 1.0
@@ -98,7 +102,20 @@ class SiteBook:
             run.verdict = self._judge(run, fact)
             self._over(run)
 
+    def _felt(self, fact: Forked | Execed | Ready | Unready | Checked) -> None:
+        if isinstance(fact, Forked):
+            run = self.by_pid[fact.pid] = self._run(fact.worker)
+            run.pid = fact.pid
+            return
+        group = self.groups.get(fact.worker.group)
+        slot = group.slots.get(fact.worker.task) if group else None
+        if slot is not None and slot.run is not None and slot.run.worker == fact.worker:
+            feel(slot, slot.run, fact)
+
     def _time_passed(self) -> None:
+        for group in self.groups.values():
+            for slot in group.slots.values():
+                look(slot, self.now)
         if self.limit_at is not None and self.now >= self.limit_at:
             self.limit_at, self.kill_now = None, True
         if (until := self.drain_until) is not None and self.now >= until:
@@ -123,7 +140,8 @@ class SiteBook:
         """Whether this very run should go on."""
         group = self.groups[run.worker.group]
         restarted = run.worker[:2] in self.operator.restarted
-        return self.wants(run.worker) and run.launch == group.plan.launch and group.regroup is None and not restarted
+        wanted = self.wants(run.worker) and run.launch == group.plan.launch and run.fault is None
+        return wanted and group.regroup is None and not restarted
 
     def find(self, worker: WorkerId) -> tuple[GroupBook, SlotBook]:
         """The books of a worker's group and slot."""
@@ -136,9 +154,6 @@ class SiteBook:
         self.changed, self.told = set(), []
         self.operator.begin()
         match event:
-            case Forked(worker, pid):
-                run = self.by_pid[pid] = self._run(worker)
-                run.pid = pid
             case StartFailed() | Exited():
                 self._failed_or_exited(event)
             case TreeEnded(pid):
@@ -158,7 +173,9 @@ class SiteBook:
                 self.drained = self.drained or processes == 0
             case HelperEnded():
                 self._guard_fell(event)
-            case Execed() | ReopenLog() | Departed():
+            case Forked() | Execed() | Ready() | Unready() | Checked():
+                self._felt(event)
+            case ReopenLog() | Departed():
                 pass
             case _:
                 assert_never(event)
@@ -184,8 +201,8 @@ class SiteBook:
         if run is None:
             return
         run.end, run.lived = fact, self.now - run.spawned_at
-        if run.asked_at is None:
-            if fact.leftover:
+        if run.asked_at is None or run.fault is not None:
+            if fact.leftover and run.asked_at is None:
                 run.asked_at, run.kill_at = self.now, self.now + run.stop.grace
             run.verdict = self._judge(run, fact)
         if not fact.leftover:

@@ -17,6 +17,8 @@ from procman.kernel import loop
 from procman.plan import Plan
 from procman.policy.events import (
     Action,
+    Check,
+    Checked,
     Drain,
     Event,
     Execed,
@@ -25,6 +27,7 @@ from procman.policy.events import (
     Left,
     Load,
     Loaded,
+    Ready,
     Record,
     RunLoader,
     ShutDown,
@@ -34,8 +37,8 @@ from procman.policy.events import (
     State,
     TimePassed,
     TreeEnded,
+    Unready,
     Usage,
-    WorkerId,
 )
 from procman.policy.manager import Manager
 from procman.policy.worker import EDGES
@@ -49,11 +52,22 @@ LATE = 10.0
 
 RARE = (
     *("fork fails", "exec fails", "leaves something", "crashes late", "somebody is left"),
-    *("reload", "shut down", "kill"),
+    *("reload", "shut down", "kill", "never will", "is sick"),
 )
 """Each of these may happen once on a path."""
 
-CALM = ("nobody is left", "forked", "loaded", "dies", "tree ends", "gives up", "execs", "obeys", "time passes")
+CALM = (
+    "nobody is left",
+    "forked",
+    "loaded",
+    "dies",
+    "tree ends",
+    "gives up",
+    "execs",
+    "shows itself",
+    "obeys",
+    "time passes",
+)
 """What happens once nothing goes wrong any more, the first that can."""
 
 
@@ -71,10 +85,14 @@ class SeenError(BaseException):
 class Leader:
     """A process of the small world."""
 
-    __slots__ = ("execed", "failed", "killed", "reaped", "told", "worker")
+    __slots__ = ("checked", "execed", "failed", "killed", "mute", "reaped", "told", "worker")
 
-    def __init__(self, worker: WorkerId) -> None:
-        self.worker = worker
+    def __init__(self, spawn: Spawn) -> None:
+        self.worker = spawn.worker
+        self.mute = spawn.ready is not None
+        """Whether it has still to show that it is ready."""
+        self.checked = False
+        """Whether it is asked how it is."""
         self.execed = self.failed = self.told = self.killed = self.reaped = False
 
 
@@ -94,7 +112,7 @@ class SmallWorld:
         self._settled = False
         self._now = START
         self._live: dict[int, Leader] = {}
-        self._spawning: list[WorkerId] = []
+        self._spawning: list[Spawn] = []
         self._loading = False
         self._drains = self._looked = False
         """The drain has begun, and its first look was told."""
@@ -109,7 +127,9 @@ class SmallWorld:
         """Note it; it takes effect when it is chosen."""
         self._performed.append(action)
         if isinstance(action, Spawn):
-            self._spawning.append(action.worker)
+            self._spawning.append(action)
+        elif isinstance(action, Check):
+            next(one for one in self._live.values() if one.worker == action.worker).checked = True
         elif isinstance(action, Drain):
             self._drains, self._looked = True, False
         elif isinstance(action, RunLoader):
@@ -181,13 +201,9 @@ class SmallWorld:
                 self._live[pid] = Leader(self._spawning.pop(0))
                 return Forked(self._live[pid].worker, pid)
             case "fork fails":
-                return StartFailed(self._spawning.pop(0), "fork", EAGAIN, "fork fails", 0.5)
-            case "execs":
-                self._live[pid].execed = True
-                return Execed(self._live[pid].worker)
-            case "exec fails":
-                self._live[pid].failed = True
-                return StartFailed(self._live[pid].worker, "exec", ETXTBSY, "text file busy", 0.5)
+                return StartFailed(self._spawning.pop(0).worker, "fork", EAGAIN, "fork fails", 0.5)
+            case "execs" | "exec fails" | "shows itself" | "never will" | "is sick":
+                return self._feel(name, self._live[pid])
             case "time passes":
                 self._now = max(self._now, deadline or 0.0)
                 return TimePassed()
@@ -206,6 +222,19 @@ class SmallWorld:
                 return TreeEnded(pid)
             case _:
                 return self._end(name, pid)
+
+    def _feel(self, name: str, leader: Leader) -> Event:
+        if name == "execs":
+            leader.execed = True
+            return Execed(leader.worker)
+        if name == "exec fails":
+            leader.failed = True
+            return StartFailed(leader.worker, "exec", ETXTBSY, "text file busy", 0.5)
+        leader.mute = False
+        if name == "is sick":
+            leader.checked = False
+            return Checked(leader.worker, False, "no answer")
+        return (Ready if name == "shows itself" else Unready)(leader.worker, "it says so")
 
     def _end(self, name: str, pid: int) -> Event:
         leftover = name == "leaves something"
@@ -228,6 +257,8 @@ def _ways(leader: Leader) -> list[str]:
     if leader.failed:
         return ["gives up"]
     ways = ["obeys"] if leader.told else ["exits", "crashes"]
+    ways += ["shows itself", "never will"] if leader.execed and leader.mute else []
+    ways += ["is sick"] if leader.checked else []
     return [*ways, "leaves something"] if leader.execed else [*ways, "execs", "exec fails"]
 
 

@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from procman.plan import Backoff, GroupPlan, Launch, Plan, Restart, Stop
+from procman.plan import Backoff, GroupPlan, Health, Launch, Plan, Ready, Restart, Stop
 from tests.simulation.mutants import MUTANTS, load
 from tests.simulation.small_world import LATE, explore
 
@@ -29,6 +29,16 @@ def plans(restart: Restart) -> tuple[Plan, Plan]:
     group = GroupPlan("api", Launch(("serve", "1"), "/"), workers=2, restart=restart, stop=Stop(grace=2.0))
     changed = group._replace(launch=Launch(("serve", "2"), "/"), workers=1)
     return Plan("site", (group,)), Plan("site", (changed,))
+
+
+def test_every_interleaving_of_readiness_and_health_is_as_designed_and_settles() -> None:
+    before, after = plans(ONE_FOR_ONE)
+    ready, health = Ready("notify", timeout=5.0), Health("http", failures=1)
+    first = before._replace(groups=(before.groups[0]._replace(workers=1, ready=ready, health=health),))
+    second = after._replace(groups=(after.groups[0]._replace(ready=ready, health=health),))
+    explored = explore((first, second), DEPTH + 1)
+    print(f"readiness: {explored.states} states, {explored.paths} paths, {len(explored.edges)} edges")  # noqa: T201
+    assert explored.states > 10 * DEPTH
 
 
 @pytest.mark.parametrize("name", POLICIES)

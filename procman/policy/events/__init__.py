@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from procman.policy.events.actions import (
     Action,
+    Check,
     ConfigureLog,
     Drain,
     EndHelper,
@@ -24,6 +25,7 @@ from procman.policy.events.actions import (
     Spawn,
 )
 from procman.policy.events.facts import (
+    Checked,
     Execed,
     Exited,
     Fact,
@@ -32,10 +34,12 @@ from procman.policy.events.facts import (
     Left,
     Loaded,
     LoadFailed,
+    Ready,
     Stage,
     StartFailed,
     TimePassed,
     TreeEnded,
+    Unready,
 )
 from procman.policy.events.names import State, Usage, WorkerId
 from procman.policy.events.records import Exit, Level, Notice, Record, Retry, Transition
@@ -43,6 +47,8 @@ from procman.policy.events.wishes import Load, ReopenLog, ShutDown, Wish
 
 __all__ = [
     "Action",
+    "Check",
+    "Checked",
     "ConfigureLog",
     "Drain",
     "EndHelper",
@@ -64,6 +70,7 @@ __all__ = [
     "OpenSockets",
     "Outcome",
     "Print",
+    "Ready",
     "Record",
     "ReopenLog",
     "Retry",
@@ -78,6 +85,7 @@ __all__ = [
     "TimePassed",
     "Transition",
     "TreeEnded",
+    "Unready",
     "Usage",
     "Wish",
     "WorkerId",

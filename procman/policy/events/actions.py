@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from procman.plan import Launch, Listen, LogPlan, Scope, Stop
+from procman.plan import Health, Launch, Listen, LogPlan, Ready, Scope, Stop
 from procman.policy.events.names import WorkerId
 from procman.policy.events.wishes import ReopenLog
 from procman.policy.requests import Answer
 
 
 class Spawn(NamedTuple):
-    """Start a process. Answered by `Forked` and `Execed`, or by `StartFailed`, perhaps after `Forked`."""
+    """Start a process. Answered by `Forked` and `Execed`, or by `StartFailed`, perhaps after `Forked`.
+
+    With a rule for readiness, `Ready` (or `Unready`) follows, and again whenever that changes, until its leader ends.
+    """
 
     worker: WorkerId
     launch: Launch
+    ready: Ready | None = None
+
+
+class Check(NamedTuple):
+    """Ask the worker from now on whether it is well; each answer is a `Checked`, until its leader ends."""
+
+    worker: WorkerId
+    health: Health
 
 
 class Signal(NamedTuple):
@@ -81,5 +92,16 @@ class ConfigureLog(NamedTuple):
 
 
 Action = (
-    Spawn | Signal | Drain | RunHelper | EndHelper | RunLoader | OpenSockets | Print | ConfigureLog | ReopenLog | Answer
+    Spawn
+    | Check
+    | Signal
+    | Drain
+    | RunHelper
+    | EndHelper
+    | RunLoader
+    | OpenSockets
+    | Print
+    | ConfigureLog
+    | ReopenLog
+    | Answer
 )

@@ -21,6 +21,30 @@ class Execed(NamedTuple):
     worker: WorkerId
 
 
+class Ready(NamedTuple):
+    """The worker is ready: it has said so, or its readiness check has found it so."""
+
+    worker: WorkerId
+    reason: str
+    """`it has said so`, `GET /health: 200`."""
+
+
+class Unready(NamedTuple):
+    """The worker is not ready: one that starts can never be (it closed the descriptor), one that runs is not now."""
+
+    worker: WorkerId
+    reason: str
+
+
+class Checked(NamedTuple):
+    """One health check of a running worker is over."""
+
+    worker: WorkerId
+    well: bool
+    reason: str
+    """What was found: `GET /health: 503`."""
+
+
 Stage = Literal["fork", "listen", "setup", "cwd", "exec"]
 """What failed: there was no process; a socket; an option that it could not be given; its directory; its program."""
 
@@ -93,4 +117,18 @@ class LoadFailed(NamedTuple):
     """All of it for people, many lines, each error with its place and its hint."""
 
 
-Fact = Forked | Execed | StartFailed | Exited | TreeEnded | Left | HelperEnded | TimePassed | Loaded | LoadFailed
+Fact = (
+    Forked
+    | Execed
+    | Ready
+    | Unready
+    | Checked
+    | StartFailed
+    | Exited
+    | TreeEnded
+    | Left
+    | HelperEnded
+    | TimePassed
+    | Loaded
+    | LoadFailed
+)

@@ -1,0 +1,119 @@
+"""How one run of a worker is: whether it has begun, is ready, is well; and what is to become of it if it is not.
+
+Readiness and health are two questions. Not ready in time is a failure of the start; not ready later is only a mark.
+Not well, so many times in a row, is a failure: the worker is stopped, and judged like any that has failed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from procman import words
+from procman.plan import GroupPlan, Health
+from procman.policy.events import Check, Checked, Ready, State, Unready
+from procman.policy.restart import Failure
+from procman.policy.step import Step
+
+if TYPE_CHECKING:
+    from procman.policy.worker import Worker
+
+
+class Pulse:
+    """What is known of one generation."""
+
+    __slots__ = ("begun", "failures", "fault", "health", "ready", "unready")
+
+    def __init__(self, plan: GroupPlan) -> None:
+        self.ready, self.health = plan.ready, plan.health
+        """The rules that it was started with."""
+        self.begun = False
+        """Its program runs."""
+        self.unready = ""
+        """Why it is marked as not ready, although it was; empty if it is not."""
+        self.failures = 0
+        """Of its health check, in a row."""
+        self.fault: Failure | None = None
+        """Why it is being ended as one that has failed; judged when its leader is gone."""
+
+
+def begin(worker: Worker, step: Step) -> None:
+    """Its program has begun: it is ready, unless it is to show that first."""
+    pulse, rule = worker.pulse, worker.pulse.ready
+    pulse.begun = True
+    step.moved[worker.id.group] = None  # some wait for no more than that
+    if worker.state is not State.STARTING:
+        return
+    if rule is None:
+        run(worker, "started", step)
+    else:
+        worker.wait_until(worker.started_at + (rule.delay if rule.by == "delay" else rule.timeout), step)
+
+
+def run(worker: Worker, reason: str, step: Step) -> None:
+    """It is ready."""
+    worker.advance(State.RUNNING, reason, step)
+    if worker.pulse.health:
+        step.actions.append(Check(worker.id, worker.pulse.health))
+
+
+def hear(worker: Worker, fact: Ready | Unready | Checked, step: Step) -> None:
+    """What it says of itself, or a check has found; of one that is on its way out nothing is of interest."""
+    match worker.state, fact:
+        case State.STARTING, Ready():
+            worker.pulse.begun = True
+            run(worker, fact.reason, step)
+        case State.STARTING, Unready():
+            give_up(worker, Failure("start", f"not ready: {fact.reason}"), step)
+        case State.RUNNING, Ready():
+            mark(worker, "", step)
+        case State.RUNNING, Unready():
+            mark(worker, fact.reason, step)
+        case State.RUNNING, Checked():
+            _checked(worker, fact, step)
+
+
+def overdue(worker: Worker, step: Step) -> None:
+    """Starting, and its deadline has come: ready by delay, or not ready in time."""
+    rule = worker.pulse.ready
+    assert rule is not None, f"{worker.id} has a deadline to be ready, and need not be"
+    if rule.by == "delay":
+        run(worker, f"has run for {words.duration(rule.delay)}", step)
+    else:
+        give_up(worker, Failure("start", f"not ready within {words.duration(rule.timeout)}"), step)
+
+
+def give_up(worker: Worker, failure: Failure, step: Step) -> None:
+    """End it as one that has failed. The verdict is taken when its leader is gone, as for any other."""
+    worker.pulse.fault = failure
+    worker.end(None, failure.text, step)
+    worker.signal(worker.stop.signal, worker.stop.scope, step)
+
+
+def mark(worker: Worker, why: str, step: Step) -> None:
+    """It is not ready any more, for this reason, or (without one) ready again; it runs on."""
+    if bool(why) != bool(worker.pulse.unready):
+        fields = worker.id._asdict() | {"pid": worker.pid}
+        if why:
+            step.notice("worker.unready", "warning", why, **fields)
+        else:
+            step.notice("worker.ready", "info", "ready again", **fields)
+        step.moved[worker.id.group] = None  # for those that wait for it
+    worker.pulse.unready = why
+
+
+def _checked(worker: Worker, fact: Checked, step: Step) -> None:
+    pulse, rule = worker.pulse, worker.pulse.health
+    assert rule is not None, f"{worker.id} was checked, and nobody asked for it"
+    pulse.failures = 0 if fact.well else pulse.failures + 1
+    if rule.on_failure == "ignore":
+        if fact.well or pulse.failures >= rule.failures:
+            mark(worker, "" if fact.well else _unhealthy(rule, fact), step)
+    elif pulse.failures >= rule.failures:
+        if rule.dump is not None:
+            worker.signal(rule.dump, "leader", step)
+        give_up(worker, Failure("health", _unhealthy(rule, fact)), step)
+
+
+def _unhealthy(rule: Health, fact: Checked) -> str:
+    times = f", {rule.failures} times in a row" if rule.failures > 1 else ""
+    return f"not healthy: {fact.reason}{times}"

@@ -1,0 +1,84 @@
+"""The end of a run: what becomes of its slot, once it has been judged and nothing of it is left.
+
+The verdict is taken when the leader ends, and comes true when the rest of its tree is gone. What the policy of restarts
+says is in `restart.py`; here it is brought together with what is wanted of the group.
+"""
+
+from __future__ import annotations
+
+from signal import SIGTERM
+from typing import TYPE_CHECKING
+
+from procman.policy.events import State
+from procman.policy.order import Goal
+from procman.policy.regroup import Regroup
+from procman.policy.restart import Ending, Fate, describe, farewell, judge
+from procman.policy.step import Step
+from procman.policy.worker import Last, Slot, Worker
+
+if TYPE_CHECKING:
+    from procman.policy.supervisor import Supervisor
+
+
+def conclude(group: Supervisor, slot: Slot, ending: Ending, leftover: bool, step: Step) -> None:
+    """A leader has ended, or never began."""
+    worker, verdict = slot.worker, None
+    ran = worker.state in (State.STARTING, State.RUNNING)
+    ending, worker.pulse.fault = ending._replace(fault=worker.pulse.fault), None
+    worker.last = Last(describe(ending), step.now)
+    if ran or ending.fault:
+        worker.fate = verdict = _verdict(group, slot, ending, step)
+    if leftover and ran:
+        worker.end(verdict, f"{describe(ending)}; ending what it left behind", step)
+        worker.signal(SIGTERM, "tree", step)
+    elif leftover and worker.state is State.STOPPING and not worker.stop.tells_all:
+        worker.signal(SIGTERM, "tree", step)  # what is left has not heard one yet
+    if not leftover:
+        settle(group, slot, describe(ending), step)
+    if verdict:
+        _take_consequences(group, verdict, worker, step)
+
+
+def settle(group: Supervisor, slot: Slot, how: str, step: Step) -> None:
+    """Nothing of the worker is left: its fate comes true."""
+    worker, fate = slot.worker, slot.worker.fate
+    assert fate is not None, f"{worker.id}: it ended without a verdict"
+    to, retry, deadline = fate.to, fate.retry, None
+    if to is State.BACKOFF:
+        stays = group.wants(worker) and worker.launch == group.plan.launch
+        if not stays or not (retry or group.regroup):
+            to, retry = State.STOPPED, None
+        elif retry and not group.regroup:
+            deadline = step.now + retry.delay_s
+    worker.advance(to, fate.reason or how, step, deadline=deadline, retry=retry)
+    worker.fate = worker.pid = None
+    if deadline is not None and deadline <= step.now:
+        group.due(worker, step)
+    else:
+        stale = worker.launch != group.plan.launch
+        group.move(worker, "the configuration changed" if stale else "wanted again", step)
+    group.tidy(step)
+
+
+def _verdict(group: Supervisor, slot: Slot, ending: Ending, step: Step) -> Fate:
+    """What becomes of a worker that was not asked to end, or was because it had failed."""
+    worker = slot.worker
+    if not group.wants(worker) or worker.launch != group.plan.launch:
+        return Fate(State.STOPPED, "")
+    if group.regroup:  # all failures until the group is down are one
+        return Fate(State.BACKOFF, "")
+    fate = judge(group.plan.restart, ending, group.budget, slot.ladder, step.now)
+    if fate.retry and fate.failure and group.plan.restart.strategy == "one-for-all":
+        group.regroup = Regroup(f"{worker.id} failed: all restart for one", fate.retry.delay_s)
+        group.regroup.begin([slot.worker for slot in group.slots], step)
+    return fate
+
+
+def _take_consequences(group: Supervisor, verdict: Fate, worker: Worker, step: Step) -> None:
+    """What one worker's verdict means for its siblings."""
+    if verdict.to is State.FAILED:
+        group.failure = group.failure or verdict.failure
+        step.moved[worker.id.group] = None  # of itself it may not move any more: what is left of it may be ending
+        step.records.append(farewell(worker.id, group.plan.restart, group.budget, verdict.reason))
+    if group.gave_up or group.regroup or group.goal is Goal.KILL:
+        group.pursue(group.goal, "its group has given up", step)
