@@ -1,4 +1,4 @@
 """The control socket: how an operator, from another process, talks to a site that runs.
 
-`protocol.py` is the language, `server.py` the core's end, `client.py` the other, `place.py` where they meet.
+`protocol` is the language, `server.py` the core's end, `client.py` the other, `place.py` where they meet.
 """

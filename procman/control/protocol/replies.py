@@ -1,0 +1,73 @@
+"""Replies as lines, and back."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, cast
+
+from procman.control.protocol.wire import VERSION, Object, ProtocolError, from_line, shown, to_line
+from procman.policy.requests import Accepted, Done, GroupStatus, Refused, Reply, SiteStatus, WorkerStatus
+
+
+class Told(NamedTuple):
+    """One line of the log."""
+
+    event: Object
+
+
+class End(NamedTuple):
+    """There are no more events."""
+
+
+def encode_reply(reply: Reply | End, about: Object | None = None) -> bytes:
+    """The line of a reply; `about` is what a status says of procman itself."""
+    match reply:
+        case Refused():
+            return to_line({"say": "refused", **reply._asdict()})
+        case Accepted():
+            return to_line({"say": "accepted", **reply._asdict()})
+        case Done():
+            return to_line({"say": "done", **reply._asdict()})
+        case End():
+            return to_line({"say": "end"})
+        case SiteStatus():
+            groups = [group._asdict() for group in reply.groups]
+            workers = [worker._asdict() for worker in reply.workers]
+            return to_line({"say": "status", **reply._asdict(), "groups": groups, "workers": workers, **(about or {})})
+
+
+def encode_event(line: bytes) -> bytes:
+    """The reply that holds a line of the JSON log."""
+    return b'{"procman":%d,"say":"event","event":%b}\n' % (VERSION, line.rstrip(b"\n"))
+
+
+def decode_reply(line: bytes) -> Reply | Told | End:
+    """What a line says. Raises ProtocolError. Fields of a status that are not known here are left out."""
+    fields = from_line(line)
+    try:
+        match fields["say"]:
+            case "refused":
+                return Refused(str(fields["reason"]), str(fields["hint"]))
+            case "accepted":
+                return Accepted(tuple(fields["workers"]), str(fields["note"]))
+            case "done":
+                return Done(tuple(fields["failures"]))
+            case "event":
+                return Told(dict(fields["event"]))
+            case "end":
+                return End()
+            case "status":
+                return _status(fields)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ProtocolError(f"a reply without what it should have: {error}") from None
+    raise ProtocolError(f"a reply of an unknown kind: {shown(fields['say'])}")
+
+
+def _status(fields: Object) -> SiteStatus:
+    fields["groups"] = tuple(_only(GroupStatus, group) for group in fields["groups"])
+    fields["workers"] = tuple(_only(WorkerStatus, worker) for worker in fields["workers"])
+    fields["files"] = tuple(fields["files"])
+    return cast("SiteStatus", _only(SiteStatus, fields))
+
+
+def _only(kind: Any, fields: Object) -> Any:
+    return kind(**{name: fields[name] for name in kind._fields})
