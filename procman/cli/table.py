@@ -49,6 +49,8 @@ def render(status: SiteStatus, pid: int, uses: Mapping[int, Use], colour: bool, 
         lines += [_paint(_line(_HEAD, widths, columns), _DIM, colour)]
         lines += [_coloured(_line(row, widths, columns), row, widths, colour) for row in rows]
     notes = [note for group in status.groups for note in _notes(group)]
+    if status.strays:
+        notes.append(f"{_count(status.strays, 'stray')}: left their workers without a trace, and end with the site")
     if notes:
         lines += ["", *(_clip(note, columns) for note in notes)]
     return "\n".join(line.rstrip() for line in lines) + "\n"

@@ -10,7 +10,7 @@ import os
 from collections import deque
 from collections.abc import Sequence
 from time import monotonic
-from typing import Protocol, assert_never
+from typing import TYPE_CHECKING, NamedTuple, Protocol, assert_never
 
 from procman.kernel.descriptors import seal_descriptors
 from procman.kernel.drain import Drain as Draining
@@ -41,6 +41,7 @@ from procman.policy.events import (
     RunLoader,
     Signal,
     Spawn,
+    Strays,
     TimePassed,
     TreeEnded,
     Usage,
@@ -48,10 +49,24 @@ from procman.policy.events import (
 )
 from procman.policy.requests import Answer
 
+if TYPE_CHECKING:
+    import resource
+
 LOAD_TIMEOUT_S = 30.0
 FACTS_IN_A_ROW = 256
 """So many queued facts at most before deadlines and signals have their turn: facts can make facts."""
+DEATHS_IN_A_ROW = 4096
+"""So many of the dead are reaped at most before the others' orphans are looked for."""
 _LONGEST_SLEEP_S = 86400.0  # epoll counts milliseconds in an int
+
+
+class _Death(NamedTuple):
+    """A child that was reaped, and whose end is not told yet."""
+
+    pid: int
+    status: int
+    rusage: resource.struct_rusage
+    leftover: bool
 
 
 class Log(Protocol):
@@ -66,6 +81,7 @@ class LinuxKernel:
 
     __slots__ = (
         "_children_may_have_ended",
+        "_dead",
         "_drain",
         "_facts",
         "_facts_in_a_row",
@@ -96,7 +112,8 @@ class LinuxKernel:
         self.tell = self._facts.append  # has `wait` give an event, in its turn
         self._facts_in_a_row = 0
         self._children_may_have_ended = True
-        self._trees = Trees(poller, self._tree_ended)
+        self._dead: deque[_Death] = deque()
+        self._trees = Trees(self._tell_of_trees, self._children_of_its_own)
         self._drain = Draining(poller, self._facts.append, self._children_of_its_own)
         self._signals = SignalPipe(poller, self._signalled)  # before the first child: CHLD may be ignored still
         self._spawner = Spawner()
@@ -120,12 +137,10 @@ class LinuxKernel:
             if deadline is not None and now >= deadline:
                 return TimePassed()
             self._keep_own_deadlines(now)
-            if self._trees.killed:
-                self._trees.look()
             if self._facts:
                 self._poller.poll(0)
-            elif self._children_may_have_ended:
-                ended = self._reap()
+            elif self._dead or self._children_may_have_ended:
+                ended = self._end()
                 if ended is not None:
                     self._poller.poll(0)
                     return ended
@@ -154,6 +169,7 @@ class LinuxKernel:
                 say(action.text)
             case ConfigureLog():
                 self._spawner.serve(action.site)
+                self._trees.serve(action.site)
                 self._log.configure(action.site, action.log)
             case ReopenLog():
                 self._log.reopen()
@@ -168,6 +184,7 @@ class LinuxKernel:
         self._loader.close()
         self._drain.close()
         self._starter.close()
+        self._trees.close()
         self._signals.close()
         self._spawner.close()
 
@@ -188,56 +205,67 @@ class LinuxKernel:
     def _spawn(self, action: Spawn) -> None:
         pid = self._starter.start(action)
         if pid is not None:
-            self._trees.begun(pid)
+            for death in [one for one in self._dead if one.pid == pid]:  # whose number it has been given
+                self._dead.remove(death)
+                self._facts.appendleft(self._tell_end(death))
+            self._trees.begun(pid, action.worker, adopts=False)
             self._guard.told(pid, action.worker.group)
 
     # --- reaping ---------------------------------------------------------------------------------------
 
-    def _reap(self) -> Event | None:
+    def _end(self) -> Event | None:
         """One child's end, or what has to be told before it; None if nobody has ended (or it was a helper)."""
-        pid, group = -1, 0
-        if self._starter or self._trees.leftovers:  # rare, and worth a look at who it is while that can still be asked
-            pid = _who_has_ended()
-            if pid in self._starter:
-                self._starter.settle(pid)
-                return self._facts.popleft()
-            group = os.getpgid(pid) if pid else 0
-        try:
-            pid, status, rusage = os.wait4(pid, os.WNOHANG) if pid else (0, 0, None)
-        except ChildProcessError:
-            pid = 0
-        if not pid or rusage is None:
-            self._children_may_have_ended = False
+        if not self._dead:
+            self._reap()
+        if not self._dead:
             return None
-        code = os.waitstatus_to_exitcode(status)
-        if self._helpers.reaped(pid, code):
-            return None
-        if pid == self._loader.pid:
-            self._guard.forget(pid)
-            self._loader.ended(code)
-            return None
+        if self._dead[0].pid in self._starter:
+            self._starter.settle(self._dead[0].pid)
+            return self._facts.popleft()
+        return self._tell_end(self._dead.popleft())
+
+    def _tell_end(self, death: _Death) -> Exited:
+        pid, status, rusage, leftover = death
         self._starter.reaped(pid)
-        leftover = self._trees.reaped(pid, group)
         if not leftover:
             self._guard.forget(pid)
         self._drain.reaped()
+        code = os.waitstatus_to_exitcode(status)
         usage = Usage(rusage.ru_utime + rusage.ru_stime, rusage.ru_maxrss * 1024)
         return Exited(pid, code if code >= 0 else None, -code if code < 0 else None, usage, leftover, draw())
 
-    def _tree_ended(self, fact: TreeEnded) -> None:
-        self._guard.forget(fact.pid)
+    def _reap(self) -> None:
+        """Reap all the dead, so that one look tells whom they have left, and put them into a row."""
+        dead: list[tuple[int, int, resource.struct_rusage]] = []
+        while len(dead) < DEATHS_IN_A_ROW:
+            try:
+                pid, status, rusage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                pid = 0
+            if not pid:
+                self._children_may_have_ended = False
+                break
+            if not self._is_a_helper(pid, os.waitstatus_to_exitcode(status)):
+                self._trees.reaped(pid)
+                dead.append((pid, status, rusage))
+        if dead:
+            self._trees.look()
+            self._dead += [_Death(*one, self._trees.leaves(one[0])) for one in dead]
+
+    def _is_a_helper(self, pid: int, code: int) -> bool:
+        """Whether this child that is gone was one of procman's own; then its owner knows now."""
+        if pid == self._loader.pid:
+            self._guard.forget(pid)
+            self._loader.ended(code)
+            return True
+        return self._helpers.reaped(pid, code)
+
+    def _tell_of_trees(self, fact: TreeEnded | Strays) -> None:
+        if isinstance(fact, TreeEnded):
+            self._guard.forget(fact.pid)
         self._facts.append(fact)
 
     def _children_of_its_own(self) -> set[int]:
         """The pids of children that are no workers."""
         loader = () if self._loader.pid is None else (self._loader.pid,)
         return self._helpers.pids().union(loader)
-
-
-def _who_has_ended() -> int:
-    """The pid of a child that could be reaped now, and is not; 0 if there is none."""
-    try:
-        child = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return 0
-    return child.si_pid if child else 0

@@ -29,8 +29,8 @@ class Kernel(Protocol):
     def wait(self, deadline: float | None) -> Event:
         """Block until there is an event; `TimePassed` once `now() >= deadline`.
 
-        Children are reaped one for each call, so that between an `Exited` and its handling no other
-        pid can have become free: a signal never hits a stranger.
+        A child's number may be free again when its `Exited` comes: from its reaping on no signal is sent to it,
+        and if a new process is given the number, that is told after.
         """
 
     def perform(self, action: Action) -> None:

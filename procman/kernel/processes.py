@@ -23,13 +23,15 @@ _KERNEL_THREAD = 0x00200000
 class Process:
     """One process; `(pid, started)` is its identity. `parent`, `group` and `session` are as they were seen."""
 
-    __slots__ = ("group", "name", "parent", "pid", "session", "started")
+    __slots__ = ("dying", "group", "name", "parent", "pid", "session", "started")
 
     def __init__(self, pid: int, name: str, fields: list[bytes]) -> None:
         self.pid, self.name = pid, name
         self.parent, self.group, self.session = int(fields[1]), int(fields[2]), int(fields[3])
         self.started = int(fields[19])
         """Clock ticks since the machine began."""
+        self.dying = fields[20] == b"0"
+        """Whether it is on its way out: it has no memory any more, and so no environment."""
 
 
 def read(pid: int | str) -> Process | None:
@@ -65,6 +67,30 @@ def proc_is_ours() -> bool:
         return os.readlink("/proc/self") == str(os.getpid())
     except OSError:
         return False
+
+
+def children(pid: int) -> list[int]:
+    """Its children, the dead included; none where it is gone, or the kernel does not tell. Raises OSError as `read`."""
+    found: list[int] = []
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/children", "rb") as file:
+                found += map(int, file.read().split())
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return found
+    return found
+
+
+def descendants(pid: int) -> list[Process]:
+    """All below it, parents first; found child by child, so the cost is theirs alone. Raises OSError as `read` does."""
+    found: list[Process] = []
+    way = children(pid)
+    for child in way:
+        process = read(child)
+        if process is not None:
+            found.append(process)
+            way += children(child)
+    return found
 
 
 def below(roots: set[int], processes: dict[int, Process], without: set[int]) -> dict[int, int]:

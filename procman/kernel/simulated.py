@@ -38,6 +38,7 @@ from procman.policy.events import (
     Signal,
     Spawn,
     StartFailed,
+    Strays,
     TimePassed,
     TreeEnded,
     Unready,
@@ -212,7 +213,7 @@ class SimulatedKernel:
                 return None
             case Escape() if self.live:
                 self.escaped.add(due)
-                return None
+                return Strays(len(self.escaped.there), "somebody")
             case Farewell(pid):
                 return self._part(pid)
             case HelperFall(name) if name in self.helpers:

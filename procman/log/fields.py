@@ -94,6 +94,7 @@ EVENTS: dict[str, Event] = {
     "site.loading": Event("procman has begun and reads the configuration.", ("files", "pid", "version")),
     "site.started": Event("The configuration is valid; its groups start.", ("digest", "files", "groups", "workers")),
     "site.stopping": Event("Every worker is asked to end.", ("digest", "exit_code")),
+    "site.strays": Event("More processes than before have left their workers' trees without a trace.", ("processes",)),
     "site.draining": Event("No worker is left, but others are, and are ended.", ("processes",)),
     "site.stopped": Event("procman ends; the reason is the site's, or its first failure.", ("exit_code", "orphans")),
     "site.internal_error": Event("A defect of procman. It goes on, without the event.", ("dropped",)),

@@ -43,8 +43,3 @@ class Stop(NamedTuple):
     grace: float = 8.0
     scope: Scope = "tree"
     """Who hears the first signal: the whole process group, or the leader alone."""
-
-    @property
-    def tells_all(self) -> bool:
-        """Whether the whole tree has been sent TERM by the first signal already."""
-        return self.signal == 15 and self.scope == "tree"

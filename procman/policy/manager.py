@@ -9,6 +9,7 @@ from typing import assert_never
 
 from procman.plan import Plan, diff, moves
 from procman.policy import events, pulse
+from procman.policy.census import Census
 from procman.policy.deadlines import Deadlines
 from procman.policy.drain import Draining
 from procman.policy.ending import Phase, Shutdown, Stock, end_with
@@ -37,8 +38,7 @@ class Manager:
         self.plan: Plan | None = None
         self.digest = ""
         self.groups: dict[str, Supervisor] = {}
-        self.orphans = 0
-        """Children reaped that no worker was the leader of."""
+        self.census = Census()
         self._slots: dict[int, Slot] = {}
         """By the pid of the leader, until nothing of its tree is left."""
         self._generations: Generations = {}
@@ -62,7 +62,7 @@ class Manager:
         """Record what happened or is wanted, move everything towards what is wanted, say what to do."""
         step = Step(now)
         match event:
-            case events.Exited() | events.TreeEnded():
+            case events.Exited() | events.TreeEnded() | events.Strays():
                 self._ended(event, step)
             case events.Forked() | events.Execed() | events.StartFailed():
                 self._started(event, step)
@@ -119,10 +119,13 @@ class Manager:
         if group and task < len(group.slots) and group.slots[task].worker.id == fact.worker:
             pulse.hear(group.slots[task].worker, fact, step)
 
-    def _ended(self, fact: events.Exited | events.TreeEnded, step: Step) -> None:
+    def _ended(self, fact: events.Exited | events.TreeEnded | events.Strays, step: Step) -> None:
+        if isinstance(fact, events.Strays):
+            self.census.hear(fact, step)
+            return
         slot = self._slots.get(fact.pid)
         if slot is None:
-            self.orphans += 1
+            self.census.orphans += 1
             return
         group = self.groups[slot.worker.id.group]
         if isinstance(fact, events.TreeEnded):
@@ -229,7 +232,7 @@ class Manager:
     def _drained(self, over: bool, step: Step) -> None:
         if over:
             self.phase, self.exit_code = Phase.ENDED, self._draining.code
-            self.last_word = self._draining.last_word(self.orphans, step)
+            self.last_word = self._draining.last_word(self.census.orphans, step)
 
     # --- from group to group -----------------------------------------------------------------------------
 

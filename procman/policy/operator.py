@@ -11,6 +11,7 @@ from typing import Protocol, assert_never
 from procman import words
 from procman.plan import Plan
 from procman.policy import hand
+from procman.policy.census import Census
 from procman.policy.ending import Phase
 from procman.policy.events import Event, ShutDown, Transition
 from procman.policy.requests import (
@@ -48,6 +49,7 @@ class Site(Protocol):
     plan: Plan | None
     digest: str
     groups: dict[str, Supervisor]
+    census: Census
 
 
 class RefusedError(Exception):

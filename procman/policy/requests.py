@@ -146,6 +146,8 @@ class SiteStatus(NamedTuple):
     files: tuple[str, ...]
     groups: tuple[GroupStatus, ...]
     workers: tuple[WorkerStatus, ...]
+    strays: int = 0
+    """Processes that have left their workers' trees without a trace; they end with the site."""
 
 
 Reply = Refused | Accepted | Done | SiteStatus

@@ -27,6 +27,7 @@ def snapshot(site: Site, now: float) -> SiteStatus:
             for group in site.groups.values()
             for slot in group.slots
         ),
+        strays=site.census.strays,
     )
 
 

@@ -31,8 +31,8 @@ def conclude(group: Supervisor, slot: Slot, ending: Ending, leftover: bool, step
     if leftover and ran:
         worker.end(verdict, f"{describe(ending)}; ending what it left behind", step)
         worker.signal(SIGTERM, "tree", step)
-    elif leftover and worker.state is State.STOPPING and not worker.stop.tells_all:
-        worker.signal(SIGTERM, "tree", step)  # what is left has not heard one yet
+    elif leftover and worker.state is State.STOPPING:
+        worker.signal(SIGTERM, "tree", step)  # whoever of it has heard none yet
     if not leftover:
         settle(group, slot, describe(ending), step)
     if verdict:

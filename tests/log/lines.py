@@ -85,6 +85,7 @@ RECORDS: dict[str, Record] = {
     "unopened": Notice("log.failed", "error", "cannot open /log: Permission denied", {"file": "/log"}),
     "lost": Notice("log.lost", "warning", "2 lines lost", {"lines": 2}),
     "ending": Notice("site.stopping", "info", "SIGTERM", {"digest": "0123456789ab", "exit_code": 0}),
+    "strays": Notice("site.strays", "warning", "left their worker without a trace: sh (pid 41)", {"processes": 1}),
     "draining": Notice("site.draining", "warning", "1 process (sh (pid 41)) left: killed", {"processes": 1}),
     "helper": Notice("helper.ended", "warning", "the guard was killed", {"helper": "guard", "delay_s": 0.5}),
     "unready": Notice(

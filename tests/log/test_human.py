@@ -45,6 +45,7 @@ a.toml:1:1: bad
 12:00:07.001  log              failed    cannot open /log: Permission denied
 12:00:07.001  log              lost      2 lines lost
 12:00:07.001  shop             stopping  SIGTERM
+12:00:07.001  shop             strays    left their worker w… trace: sh (pid 41)
 12:00:07.001  shop             draining  1 process (sh (pid 41)) left: killed
 12:00:07.001  helper           ended     the guard was killed
 12:00:07.001  a:0              unready   GET /health: 503

@@ -99,9 +99,9 @@ def test_a_second_wish_to_stop_kills_those_who_are_left_once() -> None:
 def test_an_orphan_that_is_reaped_meanwhile_is_counted_and_no_more() -> None:
     site = ending(REDIS)
     site.tell(Exited(41, None, 15, Usage(), False, 0.0))
-    assert (site.exit_code, site.manager.orphans) == (None, 1)
+    assert (site.exit_code, site.manager.census.orphans) == (None, 1)
     site.tell(Left(0))
-    assert site.manager.orphans == site.notices[-1].fields["orphans"] == 1
+    assert site.manager.census.orphans == site.notices[-1].fields["orphans"] == 1
 
 
 def test_a_site_that_ends_by_itself_is_drained_with_its_own_code() -> None:

@@ -96,6 +96,8 @@ class Checker:
         self.site.operator.check(event, actions)
         reopened = any(isinstance(action, ReopenLog) for action in actions)
         need(reopened == isinstance(event, ReopenLog), f"the log is opened anew, or not, at {event}")
+        told = any(isinstance(record, Notice) and record.event == "site.strays" for record in records)
+        need(told == self.site.more_strays, f"strays are told, or not, at {event}")
         for record in records:
             _hold_to_the_schema(record)
             if isinstance(record, Transition):

@@ -25,6 +25,7 @@ class Manager(Protocol):
 
     exit_code: int | None
     groups: Mapping[str, Any]
+    census: Any
 
     def deadline(self) -> float | None: ...
 
@@ -41,6 +42,7 @@ def check_step(site: SiteBook, manager: Manager, event: Event, live: Mapping[int
         _update(site, group)
         if group.gone and not group.slots:
             del site.groups[name]
+    need(manager.census.strays == site.strays, f"{manager.census.strays} strays, there are {site.strays}")
     _check_end(site, manager)
     _check_deadline(site, manager, event)
 

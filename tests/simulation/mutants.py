@@ -127,6 +127,8 @@ FAULTS: dict[str, tuple[str, str]] = {
     "scaling gives no slots": ("    group.fill()\n", ""),
     "nobody is told that it is done": ("self._waits.append(wait)", "pass"),
     "who does not wait is not answered": ("step.actions.append(Answer(client, Done()))", "pass"),
+    "strays not counted": ("self.strays = fact.processes", "self.strays = 0"),
+    "strays not told": ("if fact.processes > self._most:", "if fact.processes < 0:"),
     "late deadlines lost": ("self._heap[0][0] <= now", "self._heap[0][0] == now"),
 }
 """By name: a text of the policy, and what stands there instead."""

@@ -23,6 +23,7 @@ from procman.policy.events import (
     ShutDown,
     StartFailed,
     State,
+    Strays,
     TimePassed,
     TreeEnded,
     Unready,
@@ -72,6 +73,9 @@ class SiteBook:
         """What those who are left were sent, and when."""
         self.drained = False
         """Whether nobody is left, or they were waited for long enough."""
+        self.strays = 0
+        self.more_strays = False
+        """Whether this step has told of more of them, which is worth a line."""
         self.guard_due: float | None = None
         """When the guard is to be started again."""
         self.guard_falls = 0
@@ -112,6 +116,12 @@ class SiteBook:
         if slot is not None and slot.run is not None and slot.run.worker == fact.worker:
             feel(slot, slot.run, fact)
 
+    def _counted(self, fact: Strays | Left) -> None:
+        if isinstance(fact, Left):
+            self.drained = self.drained or fact.processes == 0
+        else:
+            self.more_strays, self.strays = fact.processes > self.strays, fact.processes
+
     def _time_passed(self) -> None:
         for group in self.groups.values():
             for slot in group.slots.values():
@@ -151,7 +161,7 @@ class SiteBook:
     def hear(self, event: Event, now: float) -> None:
         """Note what an event means."""
         self.now = now
-        self.changed, self.told = set(), []
+        self.changed, self.told, self.more_strays = set(), [], False
         self.operator.begin()
         match event:
             case StartFailed() | Exited():
@@ -169,8 +179,8 @@ class SiteBook:
                 self._asked(request)
             case TimePassed():
                 self._time_passed()
-            case Left(processes):
-                self.drained = self.drained or processes == 0
+            case Strays() | Left():
+                self._counted(event)
             case HelperEnded():
                 self._guard_fell(event)
             case Forked() | Execed() | Ready() | Unready() | Checked():

@@ -80,6 +80,14 @@ class TreeEnded(NamedTuple):
     pid: int
 
 
+class Strays(NamedTuple):
+    """Who has left its worker's tree without a trace, and is procman's child now: told when their number changes."""
+
+    processes: int
+    names: str = ""
+    """For people, the first few: `redis-server (pid 41)`."""
+
+
 class Left(NamedTuple):
     """Who is left besides the workers and helpers: told once after each `Drain`, and again when nobody is."""
 
@@ -126,6 +134,7 @@ Fact = (
     | StartFailed
     | Exited
     | TreeEnded
+    | Strays
     | Left
     | HelperEnded
     | TimePassed

@@ -1,0 +1,82 @@
+"""The children that the core did not start: orphans of its workers' trees, which the kernel has given to it.
+
+Who they are is learnt by one read a pass: the list of the core's children, compared with those that it knows by their
+number alone. It signals nobody, reaps nobody, and says not whose they are: that is `tree.py`.
+"""
+
+# The core has no pathlib: it costs half a megabyte.
+# ruff: noqa: PTH123
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+
+from procman.kernel import processes
+from procman.kernel.processes import Process
+
+_MARKS = (b"PROCMAN_SITE", b"PROCMAN_GROUP", b"PROCMAN_TASK_ID", b"PROCMAN_GENERATION")
+
+Mark = tuple[bytes, ...]
+"""What procman wrote into the environment of a worker: site, group, task id, generation."""
+
+
+class ChildList:
+    """The list of the core's children, held open: it can be read when no descriptor is left."""
+
+    __slots__ = ("_file",)
+
+    def __init__(self) -> None:
+        self._file = -1
+        if processes.proc_is_ours():
+            me = os.getpid()
+            with suppress(OSError):  # a kernel without it: then a walk through /proc tells
+                self._file = os.open(f"/proc/{me}/task/{me}/children", os.O_RDONLY | os.O_CLOEXEC)
+
+    def without(self, known: Iterable[Iterable[int]], count: int) -> Iterator[int]:
+        """Those who are in none of the `known`, which are so many; with nobody new their pids are not looked at."""
+        if self._file < 0:
+            listed = {process.pid for process in _everybody() if process.parent == os.getpid()}
+        else:
+            text = b"".join(self._parts())
+            if text.count(b" ") == count:
+                return iter(())
+            listed = set(map(int, text.split()))
+        for some in known:
+            listed.difference_update(some)
+        return iter(listed)
+
+    def close(self) -> None:
+        """Release the descriptor."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _parts(self) -> Iterator[bytes]:
+        place = 0
+        while part := os.pread(self._file, 1 << 16, place):
+            place += len(part)
+            yield part
+
+
+def mark_of(pid: int) -> Mark | None:
+    """What a worker's environment says that its child was started with; None where that is gone."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            entries = dict(entry.partition(b"=")[::2] for entry in file.read().split(b"\0"))
+    except OSError:
+        return None
+    return mark(*(entries.get(name, b"") for name in _MARKS))
+
+
+def mark(site: bytes, group: bytes, task: bytes, generation: bytes) -> Mark:
+    """A mark of these."""
+    return site, group, task, generation
+
+
+def _everybody() -> Iterable[Process]:
+    try:
+        return processes.everybody().values()
+    except OSError:
+        return ()
