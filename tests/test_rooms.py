@@ -68,8 +68,9 @@ ROOMS: dict[str, Room] = {
     "control.site": room(
         "kernel.loop", "plan", "policy.events", "policy.requests", libraries=LEAN | {"_socket", "grp"}
     ),
+    "scheduler": room(libraries=ANY | {"cronsim"}),
     "log": room("plan", "words", "policy.events", libraries=LEAN),
-    "config": room("plan", "words", libraries=ANY | {"pydantic", "pydantic_core", "tomli", "dotenv"}),
+    "config": room("plan", "words", libraries=ANY | {"pydantic", "pydantic_core", "tomli", "dotenv", "cronsim"}),
     "config.model": room("plan", "words", libraries=PURE | {"pydantic", "re"}),
     "config.compile": room("plan", libraries=PURE | {"os"}),
     "prefork": room(

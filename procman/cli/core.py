@@ -43,10 +43,10 @@ def main(text: str) -> int:
     poller = Poller()
     log = Log(poller, format=request["log_format"], colour=request["colour"])
     sockets = Sockets(from_above(os.environ))
-    kernel = LinuxKernel(poller, log, _loader_argv(request), (sockets,))
+    kernel = LinuxKernel(poller, log, _loader_argv(request), (sockets,), json.dumps(request["path"]))
     server = Server(poller, log, kernel.tell)
     controlled = Controlled(kernel, server)
-    listening = Listening(controlled, sockets, log)
+    listening = Listening(controlled, sockets, log, poller, kernel.tell)
     manager = Manager(INIT_STOP_TIMEOUT_S if os.getpid() == 1 else None)
     files = [*request["files"], *request["overlays"]]
     about = {"files": files, "pid": os.getpid(), "version": __version__}

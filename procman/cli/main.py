@@ -24,6 +24,7 @@ COMMANDS = {
     "start": "operate",
     "stop": "operate",
     "restart": "operate",
+    "run": "operate",
     "scale": "operate",
     "signal": "operate",
     "events": "events",

@@ -1,4 +1,4 @@
-"""`procman start`, `stop`, `restart`, `scale`, `signal` and `down`: move a running site by hand.
+"""`procman start`, `stop`, `restart`, `run`, `scale`, `signal` and `down`: move a running site by hand.
 
 What happens is shown on standard error as it happens; standard output stays empty.
 """
@@ -16,13 +16,14 @@ from procman.cli.main import Parser
 from procman.cli.records import record_of, when
 from procman.control.client import TimedOutError
 from procman.control.protocol import Message, ProtocolError, Told, decode_selector
-from procman.policy.requests import Accepted, Done, Down, Operate, Reply, Request, Scale, Selector, SendSignal
+from procman.policy.requests import Accepted, Done, Down, Operate, Reply, Request, RunJob, Scale, Selector, SendSignal
 from procman.words import signal_name
 
 _HELP = {
     "start": "start workers by hand, with a fresh budget for whole groups",
     "stop": "stop workers by hand, until they are started by hand",
     "restart": "restart workers by hand; it counts on no budget",
+    "run": "run a job now, and wait for its end",
     "scale": "run another number of workers than the file says",
     "signal": "send a signal to workers",
     "down": "stop the site in order, and wait for its end",
@@ -31,11 +32,19 @@ _EXAMPLES = {
     "start": "procman start api          all workers of the group api\n  procman start api:2        one of them",
     "stop": "procman stop api mailer    two groups\n  procman stop api:2 --no-wait",
     "restart": "procman restart api --timeout 1m\n  procman restart api:0 api:1",
+    "run": "procman run backup\n  procman run backup --no-wait",
     "scale": "procman scale api=8\n  procman scale api=0        none, until it is scaled again",
     "signal": "procman signal HUP api      the main process of each worker\n  procman signal --tree KILL api:2",
     "down": "procman down\n  procman down --now         without grace\n  procman -s shop down",
 }
-_PAST = {"start": "started", "stop": "stopped", "restart": "restarted", "scale": "scaled", "signal": "signalled"}
+_PAST = {
+    "start": "started",
+    "stop": "stopped",
+    "restart": "restarted",
+    "run": "started",
+    "scale": "scaled",
+    "signal": "signalled",
+}
 
 
 def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
@@ -51,6 +60,8 @@ def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
         )
         if name == "scale":
             parser.add_argument("count", metavar="GROUP=N", help="the group, and how many workers it is to have")
+        elif name == "run":
+            parser.add_argument("job", metavar="JOB", help="the group, which is one of kind job")
         elif name == "signal":
             parser.add_argument("signal", metavar="SIGNAL", help="its name or number: USR1, SIGUSR1, 10")
             parser.add_argument("--tree", action="store_true", help="to the worker's whole process group")
@@ -117,6 +128,8 @@ def _request(args: argparse.Namespace) -> Request:
     match args.command:
         case "down":
             return Down(args.now)
+        case "run":
+            return RunJob(args.job)
         case "scale":
             group, _, number = args.count.partition("=")
             if not (group and number.isascii() and number.isdigit() and len(number) < 8):

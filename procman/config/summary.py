@@ -36,6 +36,8 @@ def _group(group: plan.GroupPlan) -> str:
         lines.append(_wrap("  with     ", ", ".join(told)))
     if launch.listen:
         lines.append(_wrap("  listens  ", ", ".join(f"{one.url} ({one.name})" for one in launch.listen)))
+    if group.schedule or group.deadline:
+        lines.append(_line("runs", ", ".join(_runs(group))))
     lines.append(_line("restart", _restart(group.restart)))
     if group.restart.when != "never" and group.restart.max_restarts:
         lines.append(_line("backoff", _backoff(group.restart.backoff)))
@@ -50,6 +52,15 @@ def _size(group: plan.GroupPlan) -> str:
         return "not enabled"
     kind = "" if group.kind == "service" else "job, "
     return f"{kind}{_count(group.workers, 'worker')}" + (" (one for each CPU)" if group.auto else "")
+
+
+def _runs(group: plan.GroupPlan) -> Iterator[str]:
+    if (when := group.schedule) is not None:
+        zone = f" {when.timezone}" if when.timezone else ""
+        yield f"every {duration(when.every)}" if when.every is not None else f"at {when.cron}{zone}"
+        yield {"skip": "left out", "queue": "queued", "kill": "replacing the last"}[when.overlap] + " if it overlaps"
+    if group.deadline is not None:
+        yield f"at most {duration(group.deadline)}"
 
 
 def _surroundings(launch: plan.Launch) -> Iterator[str]:

@@ -33,6 +33,7 @@ REQUESTS: dict[str, Kind] = {
     "start": Kind("Start workers.", {"targets": _SELECTORS}, _MOVE),
     "stop": Kind("Stop workers, until they are started.", {"targets": _SELECTORS}, _MOVE),
     "restart": Kind("Restart workers.", {"targets": _SELECTORS}, _MOVE),
+    "run": Kind("Run a job now, whatever its schedule says.", {"group": _TEXT}, _MOVE),
     "scale": Kind("Run so many workers of a group.", {"group": _TEXT, "workers": {"type": "integer"}}, _MOVE),
     "signal": Kind(
         "Send a signal, by its number on this machine.",

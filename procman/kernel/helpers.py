@@ -20,8 +20,9 @@ Tell = Callable[[str], None]
 class Helper(Protocol):
     """One helper, seen from the core."""
 
-    pid: int | None
-    """None while it does not run."""
+    @property
+    def pid(self) -> int | None:
+        """None while it does not run."""
 
     def follow(self, order: Any) -> None:
         """Have it run by this order: start it, or tell it. That it cannot start is told, not raised."""

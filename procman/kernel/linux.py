@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple, Protocol, assert_never
 
@@ -16,10 +16,11 @@ from procman.kernel.descriptors import seal_descriptors
 from procman.kernel.drain import Drain as Draining
 from procman.kernel.given import Provider
 from procman.kernel.guard import Guard as Guarding
-from procman.kernel.helpers import Helpers
+from procman.kernel.helpers import Helper, Helpers, Tell
 from procman.kernel.loader import Loader
 from procman.kernel.poller import Poller
 from procman.kernel.say import say
+from procman.kernel.scheduler import Scheduler
 from procman.kernel.signals import SignalPipe
 from procman.kernel.spawn import Spawner
 from procman.kernel.starter import Starter, draw
@@ -27,6 +28,7 @@ from procman.kernel.tree import Trees
 from procman.plan import LogPlan
 from procman.policy.events import (
     Action,
+    AwaitDemand,
     Check,
     ConfigureLog,
     Drain,
@@ -103,6 +105,7 @@ class LinuxKernel:
         log: Log,
         loader_argv: Sequence[str],
         providers: Sequence[Provider] = (),
+        library: str = "[]",
         *,
         load_timeout_s: float = LOAD_TIMEOUT_S,
     ) -> None:
@@ -119,7 +122,11 @@ class LinuxKernel:
         self._spawner = Spawner()
         self._starter = Starter(poller, self._spawner, providers, self._facts.append)
         self._guard = Guarding(self._spawner, lambda reason: self.tell(HelperEnded("guard", reason, draw())))
-        self._helpers = Helpers({"guard": lambda _name, _tell: self._guard}, self._facts.append)
+        kinds: dict[str, Callable[[str, Tell], Helper]] = {
+            "guard": lambda _name, _tell: self._guard,
+            "scheduler": lambda _name, tell: Scheduler(poller, self._spawner, library, self.tell, tell),
+        }
+        self._helpers = Helpers(kinds, self._facts.append)
         self._loader = Loader(poller, self._spawner, tuple(loader_argv), load_timeout_s, self._facts.append)
 
     def now(self) -> float:
@@ -173,7 +180,7 @@ class LinuxKernel:
                 self._log.configure(action.site, action.log)
             case ReopenLog():
                 self._log.reopen()
-            case Answer() | OpenSockets() | Check():
+            case Answer() | OpenSockets() | AwaitDemand() | Check():
                 pass  # for those who stand before it: whoever serves the clients, and who has the sockets
             case _:
                 assert_never(action)

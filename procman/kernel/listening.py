@@ -6,13 +6,25 @@ nothing started, and an error at a reload leaves all as it was.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from procman.kernel.listener import ListenError
 from procman.kernel.loop import Kernel
+from procman.kernel.poller import READ, Poller
 from procman.kernel.sockets import Sockets
-from procman.policy.events import Action, Event, Loaded, LoadFailed, Notice, OpenSockets, Record
+from procman.plan import Listen
+from procman.policy.events import (
+    Action,
+    AwaitDemand,
+    Demanded,
+    Event,
+    Loaded,
+    LoadFailed,
+    Notice,
+    OpenSockets,
+    Record,
+)
 
 
 class Log(Protocol):
@@ -24,10 +36,15 @@ class Log(Protocol):
 class Listening:
     """`loop.Kernel` with sockets."""
 
-    __slots__ = ("_kernel", "_log", "_sockets")
+    __slots__ = ("_awaited", "_deliver", "_kernel", "_log", "_poller", "_sockets")
 
-    def __init__(self, kernel: Kernel, sockets: Sockets, log: Log) -> None:
-        self._kernel, self._sockets, self._log = kernel, sockets, log
+    def __init__(
+        self, kernel: Kernel, sockets: Sockets, log: Log, poller: Poller, deliver: Callable[[Demanded], None]
+    ) -> None:
+        """`deliver` takes what a first connection tells."""
+        self._kernel, self._sockets, self._log, self._poller, self._deliver = kernel, sockets, log, poller, deliver
+        self._awaited: dict[str, Sequence[Listen]] = {}
+        """By group: the sockets that are watched."""
 
     def now(self) -> float:
         """See `loop.Kernel`."""
@@ -43,13 +60,37 @@ class Listening:
     def perform(self, action: Action) -> None:
         """See `loop.Kernel`."""
         if isinstance(action, OpenSockets):
-            for error in self._sockets.follow(action.sockets):
-                self._log.write([Notice("sockets.failed", "error", error.reason)])
+            self._follow(action.sockets)
+        elif isinstance(action, AwaitDemand):
+            self._await(action.group, action.sockets)
         else:
             self._kernel.perform(action)
 
+    def _follow(self, sockets: Sequence[Listen]) -> None:
+        awaited = dict(self._awaited)
+        for group in awaited:
+            self._await(group, ())  # before any of them is closed
+        for error in self._sockets.follow(sockets):
+            self._log.write([Notice("sockets.failed", "error", error.reason)])
+        for group, listens in awaited.items():
+            self._await(group, listens)
+
+    def _await(self, group: str, listens: Sequence[Listen]) -> None:
+        for fd in self._sockets.descriptors(self._awaited.pop(group, ())):
+            self._poller.unwatch(fd)
+        if listens:
+            self._awaited[group] = listens
+            for fd in self._sockets.descriptors(listens):
+                self._poller.watch(fd, READ, lambda _mask: self._demanded(group))
+
+    def _demanded(self, group: str) -> None:
+        self._await(group, ())
+        self._deliver(Demanded(group))
+
     def close(self) -> None:
         """Close the sockets."""
+        for group in tuple(self._awaited):
+            self._await(group, ())
         self._sockets.close()
 
 

@@ -91,7 +91,21 @@ class HelperFall(NamedTuple):
     name: str = "guard"
 
 
-Incident: TypeAlias = Wish | Orphan | Blow | Escape | HelperFall
+class Instant(NamedTuple):
+    """Something on the agenda: a job's turn by the calendar, if it is in it; told by the scheduler, if that runs."""
+
+    group: str
+    missed: int = 0
+    now: bool = True
+
+
+class Knock(NamedTuple):
+    """Something on the agenda: somebody connects to a socket of a group; told if that is awaited."""
+
+    group: str
+
+
+Incident: TypeAlias = Wish | Orphan | Blow | Escape | HelperFall | Instant | Knock
 
 
 class Script(Protocol):

@@ -13,27 +13,35 @@ from heapq import heappop, heappush
 from signal import SIGCONT, SIGKILL
 from typing import TYPE_CHECKING
 
+from procman.kernel.beside import Beside, MisuseError, need
 from procman.kernel.escaped import Escaped, Farewell
-from procman.kernel.script import Blow, End, Escape, Failure, HelperFall, Incident, Orphan, Rest, Script
+from procman.kernel.script import (
+    Blow,
+    End,
+    Escape,
+    Failure,
+    HelperFall,
+    Incident,
+    Instant,
+    Knock,
+    Orphan,
+    Rest,
+    Script,
+)
 from procman.kernel.timetable import Clearance, Death, Due, Process, Timetable, Word
-from procman.plan import Listen
 from procman.policy.events import (
     Action,
     Check,
     Checked,
     Drain,
-    EndHelper,
     Event,
     Execed,
     Exited,
     Forked,
-    HelperEnded,
     Left,
     Loaded,
     LoadFailed,
-    OpenSockets,
     Ready,
-    RunHelper,
     RunLoader,
     Signal,
     Spawn,
@@ -50,10 +58,6 @@ if TYPE_CHECKING:
     from random import Random
 
 
-class MisuseError(AssertionError):
-    """An action that would do harm on a real machine, or that cannot be carried out."""
-
-
 class SimulatedKernel:
     """A machine with nothing on it but what the manager starts. `live` is the truth about it."""
 
@@ -62,10 +66,9 @@ class SimulatedKernel:
         self.live: dict[int, Process] = {}
         """By pid: whatever is not both reaped and cleared, as far as `wait` has told."""
         self.escaped = Escaped(lambda delay, farewell: self._due.schedule(self._now + delay, farewell))
-        self.sockets: frozenset[Listen] = frozenset()
-        """Those that are open."""
-        self.helpers: set[str] = set()
-        """Those that run, by name."""
+        self._beside = Beside()
+        self.helpers, self.sockets = self._beside.helpers, self._beside.sockets
+        self.calendar, self.awaited = self._beside.calendar, self._beside.awaited
         self.performed: list[Action] = []
         """What was asked for since the last `wait`."""
         self._random = random
@@ -111,27 +114,22 @@ class SimulatedKernel:
         elif isinstance(action, Signal):
             self._signal(action)
         elif isinstance(action, Drain):
-            self._need(not self.live, f"the drain begins while {sorted(self.live)} are there")
+            need(not self.live, f"the drain begins while {sorted(self.live)} are there")
             self._answers.append(self.escaped.drain(action.signal))
-        elif isinstance(action, RunHelper):
-            self.helpers.add(action.name)
-        elif isinstance(action, EndHelper):
-            self._need(action.name in self.helpers, f"{action.name} is ended and does not run")
-            self.helpers.discard(action.name)
-        elif isinstance(action, OpenSockets):
-            self.sockets = frozenset(action.sockets)
         elif isinstance(action, RunLoader):
-            self._need(not self._loading, "the loader is started while it runs")
+            need(not self._loading, "the loader is started while it runs")
             self._loading = True
             delay, answer = self.script.load()
             self._due.schedule(self._now + delay, answer)
+        else:
+            self._beside.perform(action)
 
     def _spawn(self, spawn: Spawn) -> None:
         group, task, generation = spawn.worker
         before = self._spawned.get((group, task), -1)
-        self._need(self.sockets.issuperset(spawn.launch.listen), f"{spawn.worker} is to be given what is not open")
-        self._need(generation > before, f"{spawn.worker} is spawned as generation {generation} after {before}")
-        self._need(all(one.worker[:2] != (group, task) for one in self.live.values()), f"{spawn.worker} is there twice")
+        need(self.sockets.issuperset(spawn.launch.listen), f"{spawn.worker} is to be given what is not open")
+        need(generation > before, f"{spawn.worker} is spawned as generation {generation} after {before}")
+        need(all(one.worker[:2] != (group, task) for one in self.live.values()), f"{spawn.worker} is there twice")
         self._spawned[group, task] = generation
         conduct = self.script.conduct(spawn, self._now)
         failure = conduct.failure
@@ -176,7 +174,7 @@ class SimulatedKernel:
         if process is None or process.worker != action.worker:
             raise MisuseError(f"signal {action.signal} for {action.worker} to pid {action.pid}, which is not its own")
         if process.reaped:
-            self._need(action.scope == "tree", f"signal to the reaped leader {action.pid} of {action.worker}")
+            need(action.scope == "tree", f"signal to the reaped leader {action.pid} of {action.worker}")
         tree, conduct = action.scope == "tree", process.conduct
         if action.signal == SIGKILL:
             if tree and process.rest is not None:
@@ -216,10 +214,9 @@ class SimulatedKernel:
                 return Strays(len(self.escaped.there), "somebody")
             case Farewell(pid):
                 return self._part(pid)
-            case HelperFall(name) if name in self.helpers:
-                self.helpers.discard(name)
-                return HelperEnded(name, f"the {name} was killed", self._random.random())
-            case Escape() | HelperFall():
+            case HelperFall() | Instant() | Knock():
+                return self._beside.happen(due, self._random.random())
+            case Escape():
                 return None
             case Loaded() | LoadFailed():
                 self._loading = False
@@ -266,8 +263,3 @@ class SimulatedKernel:
     def _start_failed(self, worker: WorkerId, failure: Failure) -> StartFailed:
         reason = f"{failure.stage} fails with errno {failure.errno}"
         return StartFailed(worker, failure.stage, failure.errno, reason, self._random.random())
-
-    @staticmethod
-    def _need(holds: bool, complaint: str) -> None:
-        if not holds:
-            raise MisuseError(complaint)

@@ -57,6 +57,10 @@ class Sockets:
                 errors.append(error)
         return errors
 
+    def descriptors(self, listens: Sequence[Listen]) -> tuple[int, ...]:
+        """Those of these sockets that are open."""
+        return tuple([self._open[listen.key][1].fd for listen in listens if listen.key in self._open])
+
     def give(self, spawn: Spawn) -> Given:
         """See `given.Provider`."""
         launch = spawn.launch

@@ -13,6 +13,7 @@ from __future__ import annotations
 from procman.plan.changes import Change, diff, digest, moves
 from procman.plan.checks import Health, HealthBy, OnUnhealthy, Ready, ReadyBy
 from procman.plan.codec import from_json, to_json
+from procman.plan.job import Overlap, Schedule
 from procman.plan.launch import Launch, Limit, Privileges, SpawnPath
 from procman.plan.listen import Listen, ListenKind
 from procman.plan.restart import Backoff, OnExhausted, Restart, Scope, Stop, Strategy, When
@@ -35,11 +36,13 @@ __all__ = [
     "OnExhausted",
     "OnUnhealthy",
     "Orphans",
+    "Overlap",
     "Plan",
     "Privileges",
     "Ready",
     "ReadyBy",
     "Restart",
+    "Schedule",
     "Scope",
     "SpawnPath",
     "Stop",

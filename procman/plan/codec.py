@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from procman.plan.checks import Health, Ready
+from procman.plan.job import Schedule
 from procman.plan.launch import Launch, Limit, Privileges
 from procman.plan.listen import Listen
 from procman.plan.restart import Backoff, Restart, Stop
@@ -35,6 +36,7 @@ NESTED: dict[Callable[..., Any], dict[str, Read]] = {
     Plan: {"groups": many(GroupPlan), "log": one(LogPlan)},
     GroupPlan: {
         "launch": one(Launch),
+        "schedule": one_or_none(Schedule),
         "restart": one(Restart),
         "stop": one(Stop),
         "ready": one_or_none(Ready),

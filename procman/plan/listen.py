@@ -26,6 +26,8 @@ class Listen(NamedTuple):
     uid: int | None = None
     """None: the core's."""
     gid: int | None = None
+    on_demand: bool = False
+    """Whether the first connection starts the group."""
 
     @property
     def url(self) -> str:

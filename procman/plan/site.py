@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from procman.plan.checks import Health, Ready
+from procman.plan.job import Schedule
 from procman.plan.launch import Launch
 from procman.plan.listen import Listen
 from procman.plan.restart import Restart, Stop
@@ -31,6 +32,25 @@ class GroupPlan(NamedTuple):
     ready: Ready | None = None
     """None: a worker is ready when its program has begun."""
     health: Health | None = None
+    schedule: Schedule | None = None
+    """Of a job: when it runs; None: once."""
+    deadline: float | None = None
+    """Of a job: how long a run may take, its restarts included, in seconds; None: for ever."""
+
+    @property
+    def on_demand(self) -> bool:
+        """Whether a first connection starts it."""
+        return any(listen.on_demand for listen in self.launch.listen)
+
+    @property
+    def rests(self) -> bool:
+        """Whether it rests between its runs until it is called, instead of running by itself."""
+        return self.schedule is not None or self.on_demand
+
+    @property
+    def comes_and_goes(self) -> bool:
+        """Whether it has runs at all: a job, or a service on demand."""
+        return self.kind == "job" or self.on_demand
 
 
 class LogPlan(NamedTuple):

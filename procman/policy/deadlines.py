@@ -1,11 +1,14 @@
-"""The deadlines of all workers, least first. An entry counts only while it is still its worker's deadline."""
+"""The deadlines of all workers and runs, least first. An entry counts only while it is still its owner's deadline."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from heapq import heappop, heappush
 
+from procman.policy.runs import Runs
 from procman.policy.worker import Worker
+
+Owner = Worker | Runs
 
 
 class Deadlines:
@@ -14,24 +17,24 @@ class Deadlines:
     __slots__ = ("_heap", "_pushed")
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Worker]] = []
+        self._heap: list[tuple[float, int, Owner]] = []
         self._pushed = 0
 
-    def push(self, deadline: float, worker: Worker) -> None:
-        """Add the deadline that was just set for a worker, in seconds of the manager's clock."""
-        self._pushed += 1  # breaks ties, since workers have no order
-        heappush(self._heap, (deadline, self._pushed, worker))
+    def push(self, deadline: float, owner: Owner) -> None:
+        """Add the deadline that was just set for an owner, in seconds of the manager's clock."""
+        self._pushed += 1  # breaks ties, since owners have no order
+        heappush(self._heap, (deadline, self._pushed, owner))
 
     def least(self) -> float | None:
-        """The next deadline; None if no worker has one."""
+        """The next deadline; None if nobody has one."""
         heap = self._heap
         while heap and heap[0][2].deadline != heap[0][0]:
             heappop(heap)
         return heap[0][0] if heap else None
 
-    def pop_due(self, now: float) -> Iterator[Worker]:
-        """The workers whose deadline has come, each taken out before it is given."""
+    def pop_due(self, now: float) -> Iterator[Owner]:
+        """Those whose deadline has come, each taken out before it is given."""
         while self._heap and self._heap[0][0] <= now:
-            deadline, _, worker = heappop(self._heap)
-            if worker.deadline == deadline:
-                yield worker
+            deadline, _, owner = heappop(self._heap)
+            if owner.deadline == deadline:
+                yield owner

@@ -47,10 +47,10 @@ class Hand:
 
 
 def keeps_up(group: Supervisor) -> bool:
-    """Whether the site lives on for this group although nothing of it can start: an operator may start it again."""
+    """Whether the site lives on for this group although nothing of it can start by itself: it may still be called."""
     if group.goal not in (Goal.WAIT, Goal.RUN) or group.gave_up:
         return False
-    return group.hand.scaled == 0 or bool(group.hand.held)
+    return group.hand.scaled == 0 or bool(group.hand.held) or (group.plan.rests and not group.blocked)
 
 
 def start(
@@ -58,6 +58,7 @@ def start(
 ) -> None:
     """Have these tasks run. A whole group begins with a fresh budget and no backoff."""
     group.hand.held.difference_update(tasks)
+    group.runs.on, group.runs.expired = True, False
     if whole:
         group.budget, group.regroup, group.failure = Budget(), None, None
     for worker in _workers(group, tasks):
@@ -72,9 +73,10 @@ def start(
     group.pursue(group.goal, reason, step)
 
 
-def restart(group: Supervisor, tasks: Collection[int], step: Step, *, whole: bool) -> None:
+def restart(
+    group: Supervisor, tasks: Collection[int], step: Step, *, whole: bool, reason: str = "restarted by hand"
+) -> None:
     """Have these tasks run anew: those that run are stopped first, by their rules."""
-    reason = "restarted by hand"
     start(group, tasks, step, whole=whole, reason=reason)
     for worker in _workers(group, tasks):
         if worker.state in (State.STARTING, State.RUNNING) and worker.pid is not None:  # else it is new as it is

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from procman import words
 from procman.plan import Plan, Restart
-from procman.policy.events import EndHelper, GuardRules, HelperEnded, HelperOrder, RunHelper
+from procman.policy.events import Calendar, CronEntry, EndHelper, GuardRules, HelperEnded, HelperOrder, RunHelper
 from procman.policy.restart import Ladder
 from procman.policy.step import Step
 
@@ -95,3 +95,13 @@ def guard_of(plan: Plan) -> GuardRules | None:
     if plan.orphans == "keep":
         return None
     return GuardRules(plan.name, tuple((group.name, group.stop) for group in plan.groups))
+
+
+def calendar_of(plan: Plan) -> Calendar | None:
+    """The order of the scheduler, which knows the calendar; None where no job runs by it."""
+    entries = [
+        CronEntry(group.name, group.schedule.cron, group.schedule.timezone)
+        for group in plan.groups
+        if group.schedule and group.schedule.cron and group.workers
+    ]
+    return Calendar(tuple(entries)) if entries else None

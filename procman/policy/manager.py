@@ -7,19 +7,21 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from procman.plan import Plan, diff, moves
+from procman.plan import Plan
 from procman.policy import events, pulse
+from procman.policy.adopt import adopt, say
 from procman.policy.census import Census
 from procman.policy.deadlines import Deadlines
 from procman.policy.drain import Draining
 from procman.policy.ending import Phase, Shutdown, Stock, end_with
-from procman.policy.helpers import Helpers, guard_of
+from procman.policy.helpers import Helpers
 from procman.policy.operator import Operator
 from procman.policy.order import Goal, Order
 from procman.policy.requests import Asked, Departed
+from procman.policy.runs import called
 from procman.policy.step import Step
 from procman.policy.supervisor import Supervisor
-from procman.policy.worker import Generations, Slot
+from procman.policy.worker import Generations, Slot, Worker
 
 EXIT_INVALID_CONFIGURATION = 78
 """EX_CONFIG of sysexits.h."""
@@ -74,6 +76,8 @@ class Manager:
                 self._load(step)
             case events.Loaded() | events.LoadFailed():
                 self._loaded(event, step)
+            case events.Due() | events.Demanded():
+                called(event, self.groups if self.phase is Phase.RUNNING else {}, step)
             case events.ShutDown():
                 self._asked_to_stop(event, step)
             case Asked() | Departed():
@@ -139,8 +143,11 @@ class Manager:
     def _time_passed(self, step: Step) -> None:
         if self._shutdown.overdue(step.now):
             self._kill_all("the site's stop timeout is over", step)
-        for worker in self._deadlines.pop_due(step.now):
-            self.groups[worker.id.group].due(worker, step)
+        for owner in self._deadlines.pop_due(step.now):
+            if isinstance(owner, Worker):
+                self.groups[owner.id.group].due(owner, step)
+            elif (group := self.groups.get(owner.group)) and group.runs is owner:
+                owner.due(group, step)
         self._helpers.due(step)
         self._drained(self._draining.due(step), step)
 
@@ -169,21 +176,10 @@ class Manager:
 
     def _apply(self, plan: Plan, digest: str, step: Step) -> None:
         old, self.plan, self.digest = self.plan, plan, digest
-        if old is None or (old.name, old.log) != (plan.name, plan.log):
-            step.actions.append(events.ConfigureLog(plan.name, plan.log))
-        if plan.sockets != (old.sockets if old else ()):
-            step.actions.append(events.OpenSockets(plan.sockets))
-        self._helpers.want("guard", guard_of(plan), step)
+        adopt(old, plan, self._helpers, step)
+        say(old, plan, digest, step)
         if old is None:
-            workers = sum(group.workers for group in plan.groups)
-            step.notice(
-                "site.started", "info", "", digest=digest, files=plan.sources, groups=len(plan.groups), workers=workers
-            )
             self.phase = Phase.RUNNING
-        else:
-            effects = moves(old, plan)
-            reason = "" if any(effects.values()) else "no group changed" if diff(old, plan) else "nothing changed"
-            step.notice("config.applied", "info", reason, digest=digest, **effects)
         self._order.follow(plan)
         for name, supervisor in self.groups.items():
             if not self._order.knows(name):

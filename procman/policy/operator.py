@@ -25,6 +25,7 @@ from procman.policy.requests import (
     Refused,
     Reply,
     Request,
+    RunJob,
     Scale,
     Selector,
     SendSignal,
@@ -113,6 +114,8 @@ class Operator:
         match request:
             case Operate(verb, targets):
                 return _operate(groups, verb, _meant(groups, targets, verb), wait, step)
+            case RunJob(name):
+                return _run(_group(groups, name), wait, step)
             case Scale(name, workers):
                 return _scale(site, groups, name, workers, wait, step)
             case SendSignal():
@@ -133,6 +136,21 @@ def _operate(groups: Mapping[str, Supervisor], verb: str, meant: Meant, wait: Wa
                 hand.stop(group, tasks, step)
         (wait.for_down if verb == "stop" else wait.for_up)(group, tasks)
     return Accepted(_names(meant), "; ".join(filter(None, (_waiting(groups[name]) for name in meant))))
+
+
+def _run(group: Supervisor, wait: Wait, step: Step) -> Accepted:
+    name, runs = group.plan.name, group.runs
+    if group.plan.kind != "job":
+        raise RefusedError(f"{name} is no job but a service", f"start it: procman start {name}")
+    if not group.plan.workers:
+        raise RefusedError(f"{name} has no workers", "enable it, or scale it up")
+    before = runs.finished
+    fared = runs.call(group, "run by hand", step)
+    if fared == "skipped":
+        raise RefusedError(f"{name} is running", 'wait for it, or see `overlap` in its options: "queue", "kill"')
+    wait.for_runs(group, before + (2 if fared == "queued" else 1))
+    note = f"{name} is running: this run is next" if fared == "queued" else _waiting(group)
+    return Accepted(tuple(f"{name}:{task}" for task in range(group.plan.workers)), note)
 
 
 def _scale(site: Site, groups: Mapping[str, Supervisor], name: str, workers: int, wait: Wait, step: Step) -> Accepted:

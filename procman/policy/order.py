@@ -42,6 +42,8 @@ HOLDS: dict[Condition, frozenset[State]] = {
 
 def holds(group: Supervisor, condition: Condition) -> bool:
     """Whether what a dependent waits for is true now."""
+    if condition in ("started", "ready") and group.plan.on_demand and group.goal is Goal.RUN and not group.failure:
+        return True  # its sockets are there: a connection waits until it has started
     if condition == "ended" and group.gave_up:
         return not group.can_act
     return all(_holds_for(slot.worker, condition) for slot in islice(group.slots, group.plan.workers))

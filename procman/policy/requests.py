@@ -33,6 +33,12 @@ class Operate(NamedTuple):
     targets: tuple[Selector, ...]
 
 
+class RunJob(NamedTuple):
+    """Run a job now, whatever its schedule says."""
+
+    group: str
+
+
 class Scale(NamedTuple):
     """Run so many workers of a group, whatever the configuration says."""
 
@@ -58,7 +64,7 @@ class Down(NamedTuple):
     now: bool = False
 
 
-Request = Operate | Scale | SendSignal | ShowStatus | Down
+Request = Operate | RunJob | Scale | SendSignal | ShowStatus | Down
 
 
 class Asked(NamedTuple):

@@ -13,6 +13,7 @@ from procman.policy.hand import Hand, keeps_up
 from procman.policy.order import Goal
 from procman.policy.regroup import Regroup
 from procman.policy.restart import Budget, Ending, Failure, Fate, Ladder, describe
+from procman.policy.runs import Runs
 from procman.policy.step import Step
 from procman.policy.verdict import conclude, settle
 from procman.policy.worker import LIVE, Generations, Slot, Worker
@@ -21,9 +22,8 @@ from procman.policy.worker import LIVE, Generations, Slot, Worker
 class Supervisor:
     """The workers of one group."""
 
-    __slots__ = (
-        "blocked", "budget", "failure", "generations", "goal", "hand", "plan", "regroup", "slots", "tally", "waits_for",
-    )  # fmt: skip
+    __slots__ = ("blocked", "budget", "failure", "generations", "goal", "hand", "plan", "regroup", "runs", "slots",
+                 "tally", "waits_for")  # fmt: skip
 
     def __init__(self, plan: GroupPlan, generations: Generations) -> None:
         self.plan = plan
@@ -37,7 +37,7 @@ class Supervisor:
         self.generations = generations
         self.tally = dict.fromkeys(State, 0)
         """How many workers are in each state."""
-        self.budget = Budget()
+        self.runs, self.budget = Runs(plan.name), Budget()
         self.regroup: Regroup | None = None
         self.failure: Failure | None = None
         """The first failure for good since the plan last changed."""
@@ -50,10 +50,14 @@ class Supervisor:
         return any(map(self.tally.__getitem__, LIVE))
 
     @property
+    def active(self) -> bool:
+        """Whether anything of it runs, or waits to run again."""
+        return self.live or self.tally[State.BACKOFF] > 0
+
+    @property
     def can_act(self) -> bool:
         """Whether anything of it runs, or may still start by itself."""
-        waits = self.tally[State.BACKOFF] > 0 or (self.goal is Goal.WAIT and not self.blocked)
-        return self.live or waits or keeps_up(self)
+        return self.active or (self.goal is Goal.WAIT and not self.blocked) or keeps_up(self)
 
     @property
     def gave_up(self) -> bool:
@@ -68,6 +72,7 @@ class Supervisor:
         changed = plan != old._replace(workers=plan.workers, auto=plan.auto)
         if changed:
             self.budget, self.regroup, self.failure = Budget(), None, None
+        self.runs.follow(old, self)
         if self.goal is Goal.WAIT:
             self.waits_for = dict(plan.after)
         for slot in self.slots:
@@ -155,12 +160,13 @@ class Supervisor:
 
     def wants(self, worker: Worker) -> bool:
         """Whether it is to run, or to start as soon as it may."""
-        task = worker.id.task
-        return self.goal is Goal.RUN and task < self.plan.workers and task not in self.hand.held and not self.gave_up
+        task, called = worker.id.task, (self.runs.on or not self.plan.rests) and not self.runs.expired
+        may = self.goal is Goal.RUN and called and not self.gave_up
+        return may and task < self.plan.workers and task not in self.hand.held
 
     def _why_stop(self, worker: Worker, reason: str) -> str | None:
         """Why a worker that runs is to stop; None if it may stay."""
-        if self.goal in (Goal.DOWN, Goal.KILL):
+        if self.goal in (Goal.DOWN, Goal.KILL) or self.runs.expired:
             return reason
         if worker.id.task >= self.plan.workers:
             return "scaled down"
@@ -176,13 +182,14 @@ class Supervisor:
         """Move one worker towards the goal; asking twice changes nothing."""
         match worker.state:
             case State.STOPPED if self.wants(worker) and not self.regroup:
-                worker.start(self.plan, reason if worker.id.generation else "first start", step)
+                worker.start(self.plan, reason if worker.id.generation or self.plan.rests else "first start", step)
             case State.BACKOFF if not self.wants(worker):
                 worker.advance(State.STOPPED, reason, step)
             case State.STARTING | State.RUNNING if worker.pid is not None:  # else the kernel's next fact gives it
                 if why := self._why_stop(worker, reason):
                     waits = self.regroup and self.wants(worker) and worker.launch == self.plan.launch
-                    worker.end(Fate(State.BACKOFF if waits else State.STOPPED, ""), why, step)
+                    to = State.BACKOFF if waits else State.FAILED if self.runs.expired else State.STOPPED
+                    worker.end(Fate(to, why if to is State.FAILED else ""), why, step)
                     if self.goal is not Goal.KILL:
                         worker.signal(worker.stop.signal, worker.stop.scope, step)
             case _:
@@ -196,6 +203,7 @@ class Supervisor:
             self.tally[self.slots.pop().worker.state] -= 1
         if self.regroup and not self.live and self.regroup.is_over([slot.worker for slot in self.slots], step):
             self._start_all(step)
+        self.runs.look(self, step)
 
     def _start_all(self, step: Step) -> None:
         """One-for-all: start again what was down together, normal exits included."""

@@ -15,7 +15,7 @@ Key = tuple[str, int]
 class Wait:
     """Which workers, by group and task, are still to come up or to go down."""
 
-    __slots__ = ("_down", "_up", "client", "failures", "for_end")
+    __slots__ = ("_down", "_runs", "_up", "client", "failures", "for_end")
 
     def __init__(self, client: int) -> None:
         self.client = client
@@ -26,10 +26,12 @@ class Wait:
         """With the first generation that will do: it has run, however briefly."""
         self._down: dict[Key, int] = {}
         """With the last generation that is to be down: one that came after it will do."""
+        self._runs: dict[str, int] = {}
+        """By group: how many of its runs are to be over."""
 
     @property
     def is_over(self) -> bool:
-        return not (self._up or self._down or self.for_end)
+        return not (self._up or self._down or self._runs or self.for_end)
 
     def for_up(self, group: Supervisor, tasks: Collection[int]) -> None:
         """Wait for these to run; called after they were told to."""
@@ -45,6 +47,10 @@ class Wait:
             if slot.worker.id.task in tasks:
                 self._down[slot.worker.id[:2]] = slot.worker.id.generation
 
+    def for_runs(self, group: Supervisor, finished: int) -> None:
+        """Wait until so many runs of a job are over."""
+        self._runs[group.plan.name] = finished
+
     def look(self, phase: Phase, groups: Mapping[str, Supervisor], touched: set[Key] | None) -> None:
         """Strike out what has come true or cannot any more; only these have changed (None: perhaps all)."""
         if phase is Phase.ENDED:
@@ -58,6 +64,13 @@ class Wait:
         for key in [*self._down] if touched is None else touched & self._down.keys():
             if self._is_down(key, groups):
                 del self._down[key]
+
+        for name, finished in [*self._runs.items()]:
+            failure = _why_not_run(groups.get(name), finished, phase)
+            if failure:
+                self.failures.append(f"{name}: {failure}")
+            if failure is not None:
+                del self._runs[name]
 
     def _why_never_up(self, key: Key, phase: Phase, groups: Mapping[str, Supervisor]) -> str | None:
         """Why it cannot come up any more; empty if it has, None if it still may."""
@@ -84,3 +97,15 @@ class Wait:
             return True
         worker = group.slots[key[1]].worker
         return worker.state not in LIVE or worker.id.generation > self._down[key]
+
+
+def _why_not_run(group: Supervisor | None, finished: int, phase: Phase) -> str | None:
+    """What became of a run: how it failed, or why it never ends; empty if all is well, None if it goes on."""
+    if group is None:
+        return "no longer wanted"
+    if group.runs.finished >= finished:
+        last = next((slot.worker.last for slot in group.slots if slot.worker.state is not State.EXITED), None)
+        return group.failure.text if group.failure else f"stopped: {last.how}" if last else ""
+    if phase is not Phase.RUNNING:
+        return "the site is stopping"
+    return f"blocked: {group.blocked}" if group.blocked else None

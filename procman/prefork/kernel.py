@@ -20,6 +20,7 @@ from procman.kernel.orphans import die_with_parent
 from procman.plan import Plan
 from procman.policy.events import (
     Action,
+    AwaitDemand,
     Check,
     ConfigureLog,
     Drain,
@@ -110,7 +111,15 @@ class ForkKernel:
             case Drain():
                 self._facts.append(Left(0))  # whatever else the program has started is its own business
             case (
-                Check() | RunHelper() | EndHelper() | OpenSockets() | ConfigureLog() | ReopenLog() | Print() | Answer()
+                Check()
+                | RunHelper()
+                | EndHelper()
+                | OpenSockets()
+                | AwaitDemand()
+                | ConfigureLog()
+                | ReopenLog()
+                | Print()
+                | Answer()
             ):
                 pass
             case _:

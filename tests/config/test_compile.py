@@ -56,6 +56,17 @@ def test_every_option_of_a_socket_reaches_the_plan(tmp_path: Path) -> None:
     )
 
 
+def test_every_option_of_a_job_reaches_the_plan(tmp_path: Path) -> None:
+    job = LEAST + 'kind = "job"\ndeadline = "2h"\n'
+    cron = group_of(tmp_path, job + 'schedule = "@daily"\ntimezone = "Europe/Berlin"\noverlap = "queue"\n')
+    assert (cron.schedule, cron.deadline) == (plan.Schedule("0 0 * * *", "Europe/Berlin", None, "queue"), 7200.0)
+    assert (cron.restart.max_restarts, cron.restart.on_exhausted) == (0, "ignore")
+    every = group_of(tmp_path, job + 'every = "30s"\nrestart = { max_restarts = 2, on_exhausted = "stop" }\n')
+    assert every.schedule == plan.Schedule(None, None, 30.0, "skip")
+    assert (every.restart.max_restarts, every.restart.on_exhausted) == (2, "stop")
+    assert group_of(tmp_path, job).restart.on_exhausted == "shutdown"
+
+
 def test_what_is_not_enabled_listens_on_nothing_and_takes_no_address_from_others(tmp_path: Path) -> None:
     off = '[group.old]\ncommand = "old"\nenabled = false\nlisten = "tcp://127.0.0.1:80"\n'
     made = plan_of(tmp_path, LEAST + 'listen = "tcp://127.0.0.1:80"\n' + off)

@@ -113,7 +113,7 @@ class Checker:
                 self._checks(action)
             case Drain(number):
                 self._drained(number)
-            case RunHelper(_, order):
+            case RunHelper(_, GuardRules() as order):
                 self._guarded(order)
             case EndHelper():
                 need(self.site.guard is None, "the guard is ended, although the plan wants one")

@@ -8,6 +8,8 @@ from typing import assert_never
 from procman.plan import Plan
 from procman.policy.events import (
     Checked,
+    Demanded,
+    Due,
     Event,
     Execed,
     Exited,
@@ -185,8 +187,8 @@ class SiteBook:
                 self._guard_fell(event)
             case Forked() | Execed() | Ready() | Unready() | Checked():
                 self._felt(event)
-            case ReopenLog() | Departed():
-                pass
+            case ReopenLog() | Departed() | Due() | Demanded():
+                pass  # the last two are `runs.py`'s to check
             case _:
                 assert_never(event)
 

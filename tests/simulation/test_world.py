@@ -6,8 +6,9 @@ from random import Random
 
 import pytest
 
+from procman.kernel.beside import MisuseError
 from procman.kernel.script import Conduct, End, Escape, Failure, HelperFall, Incident, Orphan, Rest, Wish
-from procman.kernel.simulated import MisuseError, SimulatedKernel
+from procman.kernel.simulated import SimulatedKernel
 from procman.plan import Launch, Plan, Scope
 from procman.policy.events import (
     Drain,

@@ -46,4 +46,12 @@ def _group(name: str, group: model.Group, around: Surroundings) -> plan.GroupPla
         restart=restart_of(group),
         stop=plan.Stop(group.stop.signal, group.stop.grace, group.stop.scope),
         after=tuple(group.after.items()),
+        schedule=_schedule(group),
+        deadline=group.deadline,
     )
+
+
+def _schedule(group: model.Group) -> plan.Schedule | None:
+    if group.schedule is None and group.every is None:
+        return None
+    return plan.Schedule(group.schedule, group.timezone, group.every, group.overlap)

@@ -26,6 +26,7 @@ def listen_of(group_name: str, group: model.Group, around: Surroundings) -> tupl
             mode=one.mode,
             uid=owner[0],
             gid=owner[1],
+            on_demand=one.on_demand,
         )
         for index, (name, one, owner) in enumerate(zip(names, group.listen, owners, strict=False))
     )

@@ -12,6 +12,8 @@ def restart_of(group: model.Group) -> plan.Restart:
     restart, backoff = group.restart, group.restart.backoff
     # A job that failed is not run again unless somebody said that it may be.
     is_untold_job = group.kind == "job" and "max_restarts" not in restart.model_fields_set
+    comes_again = group.schedule is not None or group.every is not None
+    is_untold_schedule = comes_again and "on_exhausted" not in restart.model_fields_set
     return plan.Restart(
         when=restart.when,
         success_codes=tuple(one for one in restart.success if isinstance(one, int)),
@@ -21,5 +23,6 @@ def restart_of(group: model.Group) -> plan.Restart:
         backoff=None if backoff is None else plan.Backoff(**dict(backoff)),
         reset_after=restart.reset_after,
         strategy=restart.strategy,
-        on_exhausted=restart.on_exhausted,
+        # One bad night of a scheduled job does not end the site, unless somebody said so.
+        on_exhausted="ignore" if is_untold_schedule else restart.on_exhausted,
     )

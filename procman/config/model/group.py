@@ -8,6 +8,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
 from procman import plan
 from procman.config import fields, values
+from procman.config.cron import PATTERN, parse_cron, parse_timezone
 from procman.config.limits import Limits
 from procman.config.model import environment, privileges
 from procman.config.model.listen import Listens
@@ -33,6 +34,8 @@ def _workers(value: Any) -> int | Literal["auto"]:
     return count if count > 0 else "auto"
 
 
+Cron = Annotated[str, PlainValidator(parse_cron), fields.spelled(PATTERN)]
+Timezone = Annotated[str, PlainValidator(parse_timezone), fields.spelled(r"^[A-Za-z0-9_+/-]+$")]
 Workers = Annotated[
     int | Literal["auto"],
     PlainValidator(_workers),
@@ -108,6 +111,25 @@ class Group(Defaults):
         "LISTEN_FDNAMES as systemd does: an address, a table of [group.NAME.listen], or a list of these. "
         "${LISTEN_FD_name} and ${LISTEN_ADDR_name} in command and env are its descriptor and its address.",
     )
+    schedule: Cron | None = option(
+        None,
+        "Of a job: when it runs, again and again, as crontab(5) says it: minute, hour, day of month, month, day of "
+        "week; or @hourly, @daily, @weekly, @monthly, @yearly. Not given, nor `every`: once, at the start.",
+    )
+    timezone: Timezone | None = option(
+        None, 'Of `schedule`: its time zone, as "Europe/Berlin"; not given: the machine\'s.'
+    )
+    every: fields.Duration | None = option(
+        None, "Of a job: it runs again and again, at the start and from then on so long after each start."
+    )
+    overlap: plan.Overlap = option(
+        "skip",
+        "When a run is due and the last one goes on: skip it, queue it (one at most), or kill the last one (by its "
+        "stop rules) and run anew.",
+    )
+    deadline: fields.Duration | None = option(
+        None, "Of a job: a run that takes longer, its restarts included, is stopped and has failed; not given: none."
+    )
     after: After = option(
         {},
         "The groups that this one waits for: a list (each is to be ready), or a table from the group's name to "
@@ -118,6 +140,30 @@ class Group(Defaults):
     def _an_environment_is_cleared_to_pass_some_of_it(self) -> Self:
         if self.pass_env is not None and not self.clear_env:
             raise BadValueError("all of the environment is passed", "set clear_env = true, too", ("pass_env",))
+        return self
+
+    @model_validator(mode="after")
+    def _only_a_job_has_runs(self) -> Self:
+        for key in ("schedule", "every", "deadline"):
+            if getattr(self, key) is not None and self.kind != "job":
+                raise BadValueError(f"only a job has `{key}`", 'set kind = "job", too', (key,))
+            if getattr(self, key) == 0:
+                raise BadValueError(f"`{key}` cannot be no time at all", 'for example "30s"', (key,))
+        if self.schedule is not None and self.every is not None:
+            raise BadValueError("a job has either a `schedule` or `every`", "leave one of them out", ("every",))
+        if self.timezone is not None and self.schedule is None:
+            raise BadValueError("a time zone is that of a `schedule`", "leave it out", ("timezone",))
+        if "overlap" in self.model_fields_set and self.schedule is None and self.every is None:
+            raise BadValueError("only what runs again can overlap", "add a `schedule`, or `every`", ("overlap",))
+        return self
+
+    @model_validator(mode="after")
+    def _what_waits_for_a_connection_is_no_job(self) -> Self:
+        for index, listen in enumerate(self.listen):
+            if listen.on_demand and self.kind == "job":
+                raise BadValueError(
+                    "a job is not started on demand", "make it a service", ("listen", index, "on_demand")
+                )
         return self
 
     @model_validator(mode="after")

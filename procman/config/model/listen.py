@@ -56,6 +56,10 @@ class Listen(Table):
         None, 'To whom a unix socket\'s file belongs: "user", "user:group" or ":group"; not given: procman\'s user.'
     )
 
+    on_demand: fields.Bool = option(
+        False, "True: the group is started by the first connection (or datagram), and again after a normal end."
+    )
+
     @model_validator(mode="after")
     def _options_are_of_its_kind(self) -> Self:
         kind = self.address.kind

@@ -7,7 +7,7 @@ from typing import NamedTuple, cast
 
 from procman.control.protocol.wire import Object, ProtocolError, from_line, shown, take, to_line
 from procman.plan import Scope
-from procman.policy.requests import Down, Operate, Request, Scale, Selector, SendSignal, ShowStatus, Verb
+from procman.policy.requests import Down, Operate, Request, RunJob, Scale, Selector, SendSignal, ShowStatus, Verb
 
 VERBS: tuple[Verb, ...] = ("start", "stop", "restart")
 
@@ -34,6 +34,8 @@ def encode_request(message: Message) -> bytes:
     match request:
         case Operate(verb, targets):
             fields: Object = {"do": verb, "targets": [*map(str, targets)], "wait": message.wait}
+        case RunJob(group):
+            fields = {"do": "run", "group": group, "wait": message.wait}
         case Scale(group, workers):
             fields = {"do": "scale", "group": group, "workers": workers, "wait": message.wait}
         case SendSignal(number, targets, scope):
@@ -55,6 +57,8 @@ def decode_request(line: bytes | bytearray) -> Message:
     request: Request | ShowEvents
     if do in VERBS:
         request = Operate(cast("Verb", do), _targets(fields))
+    elif do == "run":
+        request = RunJob(take(fields, "group", str))
     elif do == "scale":
         request = Scale(take(fields, "group", str), take(fields, "workers", int))
     elif do == "signal":

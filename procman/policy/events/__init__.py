@@ -11,8 +11,11 @@ from typing import NamedTuple
 
 from procman.policy.events.actions import (
     Action,
+    AwaitDemand,
+    Calendar,
     Check,
     ConfigureLog,
+    CronEntry,
     Drain,
     EndHelper,
     GuardRules,
@@ -26,6 +29,8 @@ from procman.policy.events.actions import (
 )
 from procman.policy.events.facts import (
     Checked,
+    Demanded,
+    Due,
     Execed,
     Exited,
     Fact,
@@ -48,10 +53,15 @@ from procman.policy.events.wishes import Load, ReopenLog, ShutDown, Wish
 
 __all__ = [
     "Action",
+    "AwaitDemand",
+    "Calendar",
     "Check",
     "Checked",
     "ConfigureLog",
+    "CronEntry",
+    "Demanded",
     "Drain",
+    "Due",
     "EndHelper",
     "Event",
     "Execed",

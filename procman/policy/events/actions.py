@@ -50,7 +50,22 @@ class GuardRules(NamedTuple):
     rules: tuple[tuple[str, Stop], ...]
 
 
-HelperOrder = GuardRules
+class CronEntry(NamedTuple):
+    """When one job is due."""
+
+    group: str
+    cron: str
+    timezone: str | None
+    """None: the machine's."""
+
+
+class Calendar(NamedTuple):
+    """The order of the helper `scheduler`: tell by `Due` when these jobs are to run."""
+
+    entries: tuple[CronEntry, ...]
+
+
+HelperOrder = GuardRules | Calendar
 """What helpers are told; each kind knows its own."""
 
 
@@ -71,6 +86,13 @@ class EndHelper(NamedTuple):
 class OpenSockets(NamedTuple):
     """Have these sockets open, and no others. What cannot be opened fails the starts that are to be given it."""
 
+    sockets: tuple[Listen, ...]
+
+
+class AwaitDemand(NamedTuple):
+    """Say `Demanded` at the first connection to one of these open sockets; without any, no more."""
+
+    group: str
     sockets: tuple[Listen, ...]
 
 
@@ -100,6 +122,7 @@ Action = (
     | EndHelper
     | RunLoader
     | OpenSockets
+    | AwaitDemand
     | Print
     | ConfigureLog
     | ReopenLog

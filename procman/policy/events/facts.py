@@ -105,6 +105,22 @@ class HelperEnded(NamedTuple):
     draw: float
 
 
+class Due(NamedTuple):
+    """The calendar says that a job is to run now (unless its turn was missed, too)."""
+
+    group: str
+    missed: int
+    """How many runs before this one could not be told in time: the clock was set, or the machine slept."""
+    now: bool = True
+    """False: those were missed, and none is due."""
+
+
+class Demanded(NamedTuple):
+    """Somebody has connected to a socket of an `AwaitDemand`, which is fulfilled by that."""
+
+    group: str
+
+
 class TimePassed(NamedTuple):
     """The deadline that `Manager.deadline()` named has come."""
 
@@ -137,6 +153,8 @@ Fact = (
     | Strays
     | Left
     | HelperEnded
+    | Due
+    | Demanded
     | TimePassed
     | Loaded
     | LoadFailed

@@ -1,0 +1,29 @@
+"""A plan comes into force: what it changes for the site as a whole, and what is said of it. The groups are not its."""
+
+from __future__ import annotations
+
+from procman.plan import Plan, diff, moves
+from procman.policy.events import ConfigureLog, OpenSockets
+from procman.policy.helpers import Helpers, calendar_of, guard_of
+from procman.policy.step import Step
+
+
+def adopt(old: Plan | None, plan: Plan, helpers: Helpers, step: Step) -> None:
+    """Have log, sockets and helpers as the plan says; before any worker is started."""
+    if old is None or (old.name, old.log) != (plan.name, plan.log):
+        step.actions.append(ConfigureLog(plan.name, plan.log))
+    if plan.sockets != (old.sockets if old else ()):
+        step.actions.append(OpenSockets(plan.sockets))
+    helpers.want("guard", guard_of(plan), step)
+    helpers.want("scheduler", calendar_of(plan), step)
+
+
+def say(old: Plan | None, plan: Plan, digest: str, step: Step) -> None:
+    """The line of the log: a site has started, or what moves."""
+    if old is None:
+        numbers = {"groups": len(plan.groups), "workers": sum(group.workers for group in plan.groups)}
+        step.notice("site.started", "info", "", digest=digest, files=plan.sources, **numbers)
+        return
+    effects = moves(old, plan)
+    reason = "" if any(effects.values()) else "no group changed" if diff(old, plan) else "nothing changed"
+    step.notice("config.applied", "info", reason, digest=digest, **effects)
