@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple, Protocol, assert_never
 
@@ -16,11 +16,11 @@ from procman.kernel.descriptors import seal_descriptors
 from procman.kernel.drain import Drain as Draining
 from procman.kernel.given import Provider
 from procman.kernel.guard import Guard as Guarding
-from procman.kernel.helpers import Helper, Helpers, Tell
+from procman.kernel.helpers import Helpers
+from procman.kernel.kinds import helper_kinds
 from procman.kernel.loader import Loader
 from procman.kernel.poller import Poller
 from procman.kernel.say import say
-from procman.kernel.scheduler import Scheduler
 from procman.kernel.signals import SignalPipe
 from procman.kernel.spawn import Spawner
 from procman.kernel.starter import Starter, draw
@@ -122,11 +122,7 @@ class LinuxKernel:
         self._spawner = Spawner()
         self._starter = Starter(poller, self._spawner, providers, self._facts.append)
         self._guard = Guarding(self._spawner, lambda reason: self.tell(HelperEnded("guard", reason, draw())))
-        kinds: dict[str, Callable[[str, Tell], Helper]] = {
-            "guard": lambda _name, _tell: self._guard,
-            "scheduler": lambda _name, tell: Scheduler(poller, self._spawner, library, self.tell, tell),
-        }
-        self._helpers = Helpers(kinds, self._facts.append)
+        self._helpers = Helpers(helper_kinds(poller, self._spawner, self._guard, library, self.tell), self.tell)
         self._loader = Loader(poller, self._spawner, tuple(loader_argv), load_timeout_s, self._facts.append)
 
     def now(self) -> float:

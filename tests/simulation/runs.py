@@ -136,6 +136,8 @@ class Watcher(SimulatedKernel):
         """Groups of which a call waits for its turn."""
         self.told: set[int] = set()
         """Pids that were asked to end."""
+        self.failed: set[str] = set()
+        """Groups that had given up when the last turn was over."""
         self.steps = 0
         self.seen: set[str] = set()
         self._event: Event = Load()
@@ -163,6 +165,8 @@ class Watcher(SimulatedKernel):
             turns = [one for one in records if isinstance(one, Transition) and one.worker.group == name]
             self._check_run(name, group, spawned, any(one.reason == "its turn has come" for one in turns))
             self._check_rest(name, group)
+        groups = self.manager.groups.items()
+        self.failed = {name for name, one in groups if one.failure and one.plan.restart.on_exhausted != "ignore"}
 
     def _answers_are_kept(self) -> None:
         for action in self.performed:
@@ -190,7 +194,7 @@ class Watcher(SimulatedKernel):
             if self._is_called(name) and isinstance(self._event, Demanded) and group.goal == RUN and free:
                 need(spawned, f"{name}: somebody knocks, and nothing starts")
             return
-        if group.failure and plan.restart.on_exhausted != "ignore":
+        if name in self.failed:
             need(not spawned, f"{name} has given up and runs")
             return
         if not goes_on:

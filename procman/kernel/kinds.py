@@ -1,0 +1,22 @@
+"""Which helpers there are: by kind, what makes one. What each does, and is told, only its own module knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from procman.kernel.guard import Guard
+from procman.kernel.helpers import Helper, Tell
+from procman.kernel.poller import Poller
+from procman.kernel.scheduler import Scheduler
+from procman.kernel.spawn import Spawner
+
+
+def helper_kinds(
+    poller: Poller, spawner: Spawner, guard: Guard, library: str, deliver: Callable[[Any], None]
+) -> dict[str, Callable[[str, Tell], Helper]]:
+    """As `helpers.Helpers` takes them. `library` is for those that import more than the core; see `channel.argv`."""
+    return {
+        "guard": lambda _name, _tell: guard,
+        "scheduler": lambda _name, tell: Scheduler(poller, spawner, library, deliver, tell),
+    }
