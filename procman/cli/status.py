@@ -28,7 +28,9 @@ examples:
   procman status --ready        for a health check: nothing but the exit code
 
 CPU is the processor time of what runs now, MEM its memory (PSS: shared pages are
-divided among those who share them), both of a worker's whole process group.
+divided among those who share them), SHARED how much of what it has mapped is shared
+(libraries, and what a zygote has loaded), where the terminal is wide enough; all of
+a worker's whole process group.
 
 {talk.SITE_EPILOG}{talk.EXIT_CODES}"""
 
@@ -38,6 +40,8 @@ class Use(NamedTuple):
 
     cpu_s: float = 0.0
     memory_bytes: int = 0
+    shared_bytes: int = 0
+    """Of its resident memory, what others have mapped too."""
 
 
 def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
@@ -88,7 +92,7 @@ def is_ready(status: SiteStatus) -> bool:
 
 def as_json(status: SiteStatus, pid: int, uses: Mapping[int, Use]) -> dict[str, Any]:
     """All of it as JSON has it; null for what is not known."""
-    none = {"cpu_s": None, "memory_bytes": None}
+    none = dict.fromkeys(Use._fields)
     workers = []
     for worker in status.workers:
         use = uses.get(worker.pid) if worker.pid is not None else None
@@ -106,20 +110,22 @@ def uses_of(groups: Collection[int]) -> dict[int, Use]:
             fields = file.read().rpartition(b") ")[2].split()
             group = int(fields[2])
             if group in groups:
-                old = found.get(group, Use())
-                found[group] = Use(old.cpu_s + sum(map(int, fields[11:15])) / ticks, old.memory_bytes + _memory(name))
+                old, (memory, shared) = found.get(group, Use()), _memory(name)
+                cpu = old.cpu_s + sum(map(int, fields[11:15])) / ticks
+                found[group] = Use(cpu, old.memory_bytes + memory, old.shared_bytes + shared)
     return found
 
 
-def _memory(pid: str) -> int:
-    """PSS; of somebody else's process, where that is not told, RSS."""
+def _memory(pid: str) -> tuple[int, int]:
+    """PSS, and what is shared; of somebody else's process, where that is not told, RSS and its shared files."""
     with suppress(OSError), open(f"/proc/{pid}/smaps_rollup", "rb") as file:
-        for line in file:
-            if line.startswith(b"Pss:"):
-                return int(line.split()[1]) * 1024
+        sizes = {line.split()[0]: int(line.split()[1]) * 1024 for line in file if line.endswith(b"kB\n")}
+        if b"Pss:" in sizes:
+            return sizes[b"Pss:"], sizes[b"Shared_Clean:"] + sizes[b"Shared_Dirty:"]
     with suppress(OSError), open(f"/proc/{pid}/statm", "rb") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    return 0
+        resident, shared = (int(pages) * os.sysconf("SC_PAGE_SIZE") for pages in file.read().split()[1:3])
+        return resident, shared
+    return 0, 0
 
 
 def _chosen(args: argparse.Namespace, status: SiteStatus) -> SiteStatus:

@@ -2,8 +2,8 @@
 
 demo  running · 3 groups, 6 workers · a66b0f19b104 · pid 29126
 
-WORKER     STATE      PID     UP    RESTARTS  LEFT    CPU     MEM  LAST EXIT
-web:0      running    29177   12m          1    99  210ms   12.1M  killed by SIGKILL 3m ago
+WORKER     STATE      PID     UP    RESTARTS  LEFT    CPU     MEM  SHARED  LAST EXIT
+web:0      running    29177   12m          1    99  210ms   12.1M    6.3M  killed by SIGKILL 3m ago
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ _STYLES = {
     "stopped": _DIM, "starting": "36", "running": "32", "backoff": "33", "stopping": "34", "killing": "35",
     "exited": "32", "failed": "1;31",
 }  # fmt: skip
-_HEAD = ("WORKER", "STATE", "PID", "UP", "RESTARTS", "LEFT", "CPU", "MEM", "LAST EXIT")
-_RIGHT = (2, 3, 4, 5, 6, 7)
-_STATE = 1
+_HEAD = ("WORKER", "STATE", "PID", "UP", "RESTARTS", "LEFT", "CPU", "MEM", "SHARED", "LAST EXIT")
+_RIGHT = (2, 3, 4, 5, 6, 7, 8)
+_STATE, _SHARED = 1, 8
+_WIDE = 100
+"""Columns of a terminal that has room for everything."""
 _WIDEST = 28
 _DOT = " \N{MIDDLE DOT} "
 _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
@@ -35,6 +37,8 @@ class Use(Protocol):
     def cpu_s(self) -> float: ...
     @property
     def memory_bytes(self) -> int: ...
+    @property
+    def shared_bytes(self) -> int: ...
 
 
 def render(status: SiteStatus, pid: int, uses: Mapping[int, Use], colour: bool, columns: int | None) -> str:
@@ -42,6 +46,8 @@ def render(status: SiteStatus, pid: int, uses: Mapping[int, Use], colour: bool, 
     groups = {group.name: group for group in status.groups}
     rows = [_row(worker, groups.get(worker.group), uses) for worker in status.workers]
     widths = [max(map(len, column)) for column in zip(_HEAD, *rows, strict=True)]
+    if columns is not None and columns < _WIDE:
+        widths[_SHARED] = 0
     title = f"{_count(len(groups), 'group')}, {_count(len(rows), 'worker')}"
     head = _DOT.join([status.phase, title, status.digest, *([f"pid {pid}"] if pid else [])])
     lines = [_paint(status.site, _BOLD, colour) + "  " + _clip(head, columns, len(status.site) + 2), ""]
@@ -73,6 +79,7 @@ def _row(worker: WorkerStatus, group: GroupStatus | None, uses: Mapping[int, Use
         "-" if group is None else str(group.budget_left),
         "-" if use is None else duration(use.cpu_s),
         "-" if use is None else _size(use.memory_bytes),
+        "-" if use is None else _size(use.shared_bytes),
         last or "-",
     )
 
@@ -88,6 +95,7 @@ def _line(cells: Sequence[str], widths: Sequence[int], columns: int | None) -> s
     padded = [
         cell.rjust(width) if index in _RIGHT else cell.ljust(width)
         for index, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        if width
     ]
     return _clip("  ".join(padded).rstrip(), columns)
 

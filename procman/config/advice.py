@@ -52,7 +52,7 @@ def stop_bound(site: plan.Plan) -> float:
 
 def _command(group: plan.GroupPlan) -> Iterator[str]:
     command = group.launch.command
-    if command[0].rpartition("/")[2] in _SHELLS:
+    if group.launch.python is not None or command[0].rpartition("/")[2] in _SHELLS:
         return
     quoted = 'no shell runs the command; for one write ["sh", "-c", "…"]'
     if operator := next((word for word in command if word in _OPERATORS), None):

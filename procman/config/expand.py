@@ -1,7 +1,8 @@
 """`${NAME}`, `${NAME:-default}` and `$$` in the string values of a document; keys that begin with `x-` are dropped.
 
-In a group's `command`, `cwd` and `env` the result is a template for `plan.Launch`: a dollar sign in it is doubled, and
-the names that only the worker knows stay. Elsewhere it is final. Nothing here knows a shell's other expansions.
+In a group's `command`, `args`, `cwd` and `env` the result is a template for `plan.Launch`: a dollar sign in it is
+doubled, and the names that only the worker knows stay. Elsewhere it is final. Nothing here knows a shell's other
+expansions.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ PER_WORKER = ("PROCMAN_TASK_ID", "PROCMAN_GROUP", "PROCMAN_GENERATION")
 
 _REFERENCE = re.compile(r"\$\$|\$\{([^}]*)\}|\$\{|\$", re.S)
 _NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.S)
-_TEMPLATES = ("command", "cwd", "env")
+_TEMPLATES = ("args", "command", "cwd", "env")
 
 
 class Expander:
@@ -78,7 +79,7 @@ class Expander:
         if name[1] in PER_WORKER or REFERENCE.fullmatch(name[1]):
             if dollar == "$$":
                 return f"${{{name[1]}}}"  # a default is dropped: these are always set
-            hint = "it may stand in a group's command, cwd and env"
+            hint = "it may stand in a group's command, args, cwd and env"
             return self._reject(reference, f"{name[1]} is known only when a worker starts", hint, path)
         # As in a shell, the default of `:-` stands for an empty value, too.
         value = self._environ.get(name[1]) or name[2]

@@ -30,7 +30,10 @@ def render(site: plan.Plan, machine: Machine | None = None) -> str:
 def _group(group: plan.GroupPlan) -> str:
     lines = [_fit(f"{group.name}: {_size(group)}")]
     launch = group.launch
-    lines.append(_line("command", " ".join(map(_word, launch.command))))
+    if launch.python is None:
+        lines.append(_line("command", " ".join(map(_word, launch.command))))
+    else:
+        lines.append(_line("calls", _call(launch.python)))
     lines.append(_line("in", launch.cwd))
     if told := [*_surroundings(launch), *(_rights(launch.privileges) if launch.privileges else ())]:
         lines.append(_wrap("  with     ", ", ".join(told)))
@@ -45,6 +48,12 @@ def _group(group: plan.GroupPlan) -> str:
     if group.after:
         lines.append(_wrap("  after    ", ", ".join(f"{name} ({condition})" for name, condition in group.after)))
     return "\n".join(lines)
+
+
+def _call(python: plan.Python) -> str:
+    args = ", ".join(map(repr, python.args))
+    preload = f", with {' '.join(python.preload)}" if python.preload else ""
+    return f"{python.callable}({args}){preload}"
 
 
 def _size(group: plan.GroupPlan) -> str:

@@ -49,8 +49,13 @@ class Channel:
 
     __slots__ = ("_hear", "_poller", "_queue", "_sock", "pid")
 
-    def __init__(self, poller: Poller, spawner: Spawner, command: tuple[str, ...], hear: Hear) -> None:
-        """Start it. Raises SpawnError, or OSError where there can be no channel."""
+    def __init__(
+        self, poller: Poller, spawner: Spawner, command: tuple[str, ...] | Callable[[int], int], hear: Hear
+    ) -> None:
+        """Start it, by its command or as a function does that is given its descriptor 0 and gives its pid.
+
+        Raises SpawnError, or OSError where there can be no channel.
+        """
         self._poller, self._hear = poller, hear
         self._queue: deque[tuple[bytes, tuple[int, ...]]] = deque()
         self.pid: int | None = None
@@ -59,7 +64,8 @@ class Channel:
         try:
             self._sock.setblocking(False)
             self._poller.watch(self._sock.fileno(), READ, self._ready)
-            self.pid = spawner.helper(command, stdin=theirs.fileno())
+            end = theirs.fileno()
+            self.pid = command(end) if callable(command) else spawner.helper(command, stdin=end)
         except BaseException:
             self.ended()
             raise

@@ -48,6 +48,7 @@ from procman.policy.events import (
     TreeEnded,
     Usage,
     Wish,
+    WorkerId,
 )
 from procman.policy.requests import Answer
 
@@ -120,9 +121,11 @@ class LinuxKernel:
         self._drain = Draining(poller, self._facts.append, self._children_of_its_own)
         self._signals = SignalPipe(poller, self._signalled)  # before the first child: CHLD may be ignored still
         self._spawner = Spawner()
-        self._starter = Starter(poller, self._spawner, providers, self._facts.append)
+        self._starter = Starter(poller, self._spawner, providers, self._facts.append, self._begun)
         self._guard = Guarding(self._spawner, lambda reason: self.tell(HelperEnded("guard", reason, draw())))
-        self._helpers = Helpers(helper_kinds(poller, self._spawner, self._guard, library, self.tell), self.tell)
+        kinds = helper_kinds(poller, self._spawner, self._guard, library, self.tell)
+        kinds["zygote"] = lambda name, _tell: self._starter.zygote(name)
+        self._helpers = Helpers(kinds, self.tell)
         self._loader = Loader(poller, self._spawner, tuple(loader_argv), load_timeout_s, self._facts.append)
 
     def now(self) -> float:
@@ -156,7 +159,7 @@ class LinuxKernel:
         """See `loop.Kernel`."""
         match action:
             case Spawn():
-                self._spawn(action)
+                self._starter.start(action)
             case Signal():
                 self._trees.signal(action.pid, action.signal, action.scope)
             case Drain():
@@ -205,14 +208,12 @@ class LinuxKernel:
         if self._loader.deadline is not None and now >= self._loader.deadline:
             self._loader.expire()
 
-    def _spawn(self, action: Spawn) -> None:
-        pid = self._starter.start(action)
-        if pid is not None:
-            for death in [one for one in self._dead if one.pid == pid]:  # whose number it has been given
-                self._dead.remove(death)
-                self._facts.appendleft(self._tell_end(death))
-            self._trees.begun(pid, action.worker, adopts=False)
-            self._guard.told(pid, action.worker.group)
+    def _begun(self, worker: WorkerId, pid: int) -> None:
+        for death in [one for one in self._dead if one.pid == pid]:  # whose number it has been given
+            self._dead.remove(death)
+            self._facts.appendleft(self._tell_end(death))
+        self._trees.begun(pid, worker, adopts=False)
+        self._guard.told(pid, worker.group)
 
     # --- reaping ---------------------------------------------------------------------------------------
 
@@ -229,13 +230,13 @@ class LinuxKernel:
 
     def _tell_end(self, death: _Death) -> Exited:
         pid, status, rusage, leftover = death
-        self._starter.reaped(pid)
+        said = self._starter.reaped(pid)
         if not leftover:
             self._guard.forget(pid)
         self._drain.reaped()
         code = os.waitstatus_to_exitcode(status)
         usage = Usage(rusage.ru_utime + rusage.ru_stime, rusage.ru_maxrss * 1024)
-        return Exited(pid, code if code >= 0 else None, -code if code < 0 else None, usage, leftover, draw())
+        return Exited(pid, code if code >= 0 else None, -code if code < 0 else None, usage, leftover, draw(), said)
 
     def _reap(self) -> None:
         """Reap all the dead, so that one look tells whom they have left, and put them into a row."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from signal import SIGKILL
 from typing import NamedTuple, Protocol, TypeAlias
 
-from procman.policy.events import Load, Loaded, LoadFailed, ReopenLog, ShutDown, Spawn, Stage
+from procman.policy.events import Load, Loaded, LoadFailed, ReopenLog, ShutDown, Spawn, Stage, ZygoteOrder
 from procman.policy.requests import Asked, Departed
 
 Wish: TypeAlias = Load | ShutDown | ReopenLog | Asked | Departed
@@ -89,6 +89,7 @@ class HelperFall(NamedTuple):
     """Something on the agenda: somebody else ends one of procman's helpers."""
 
     name: str = "guard"
+    """Or the beginning of a name; of several the first."""
 
 
 class Instant(NamedTuple):
@@ -116,6 +117,9 @@ class Script(Protocol):
 
     def conduct(self, spawn: Spawn, now: float) -> Conduct:
         """What becomes of this spawn."""
+
+    def imports(self, order: ZygoteOrder, now: float) -> tuple[float, bool]:
+        """How long this zygote's imports take, and whether they work."""
 
     def load(self) -> tuple[float, Loaded | LoadFailed]:
         """How long the loader takes, and what it answers."""

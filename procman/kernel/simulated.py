@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from procman.kernel.beside import Beside, MisuseError, need
 from procman.kernel.escaped import Escaped, Farewell
+from procman.kernel.nursery import Import, Nursery
 from procman.kernel.script import (
     Blow,
     End,
@@ -34,6 +35,7 @@ from procman.policy.events import (
     Check,
     Checked,
     Drain,
+    EndHelper,
     Event,
     Execed,
     Exited,
@@ -42,6 +44,7 @@ from procman.policy.events import (
     Loaded,
     LoadFailed,
     Ready,
+    RunHelper,
     RunLoader,
     Signal,
     Spawn,
@@ -79,6 +82,13 @@ class SimulatedKernel:
         self._loading = False
         self._answers: deque[Event] = deque()
         self._due = Timetable(random)
+        self.nursery = Nursery(
+            lambda order: script.imports(order, self._now),
+            random,
+            lambda delay, end: self._due.schedule(self._now + delay, end),
+            self._answers,
+            self._bear,
+        )
         for time, incident in agenda:
             self._due.schedule(time, incident)
 
@@ -108,7 +118,7 @@ class SimulatedKernel:
         """Do it in the made-up world. Raises `MisuseError`."""
         self.performed.append(action)
         if isinstance(action, Spawn):
-            self._spawn(action)
+            (self._bear if action.launch.python is None else self.nursery.spawn)(action)
         elif isinstance(action, Check):
             self._check(action)
         elif isinstance(action, Signal):
@@ -116,6 +126,8 @@ class SimulatedKernel:
         elif isinstance(action, Drain):
             need(not self.live, f"the drain begins while {sorted(self.live)} are there")
             self._answers.append(self.escaped.drain(action.signal))
+        elif isinstance(action, RunHelper | EndHelper) and action.name.startswith("zygote:"):
+            self.nursery.perform(action)
         elif isinstance(action, RunLoader):
             need(not self._loading, "the loader is started while it runs")
             self._loading = True
@@ -124,7 +136,7 @@ class SimulatedKernel:
         else:
             self._beside.perform(action)
 
-    def _spawn(self, spawn: Spawn) -> None:
+    def _bear(self, spawn: Spawn) -> None:
         group, task, generation = spawn.worker
         before = self._spawned.get((group, task), -1)
         need(self.sockets.issuperset(spawn.launch.listen), f"{spawn.worker} is to be given what is not open")
@@ -145,20 +157,10 @@ class SimulatedKernel:
             return
         self._due.schedule(heard, Word(process, Execed(spawn.worker)))
         if spawn.ready is not None and spawn.ready.by != "delay":
-            self._show(process, heard)
+            for after, fact in process.words():
+                self._due.schedule(heard + after, Word(process, fact))
         if conduct.lives is not None:
             self._due.schedule(self._now + conduct.lives, Death(process, conduct.end))
-
-    def _show(self, process: Process, begun: float) -> None:
-        """When it is ready, and when not."""
-        worker, conduct = process.worker, process.conduct
-        if conduct.ready_after is None:
-            if conduct.gives_up:
-                self._due.schedule(begun + 0.25, Word(process, Unready(worker, "it says so")))
-            return
-        for after, well in ((0.0, True), *conduct.moods):
-            fact = Ready(worker, "it says so") if well else Unready(worker, "it says so")
-            self._due.schedule(begun + conduct.ready_after + after, Word(process, fact))
 
     def _check(self, action: Check) -> None:
         process = next((one for one in self.live.values() if one.worker == action.worker and not one.reaped), None)
@@ -205,22 +207,29 @@ class SimulatedKernel:
                 pid = self._random.choice(self._free) if self._free else self._top + 1
                 return Exited(pid, 0, None, Usage(), False, self._random.random())
             case Blow(share, end):
-                leaders = [one for one in self.live.values() if not one.reaped]
-                for process in self._random.sample(leaders, round(share * len(leaders))):
-                    self._due.schedule(self._now, Death(process, end))
-                return None
-            case Escape() if self.live:
-                self.escaped.add(due)
-                return Strays(len(self.escaped.there), "somebody")
+                self._strike(share, end)
+            case Escape():
+                if self.live:
+                    self.escaped.add(due)
+                    return Strays(len(self.escaped.there), "somebody")
             case Farewell(pid):
                 return self._part(pid)
+            case Import() | HelperFall("zygote"):
+                self.nursery.happen(due)
+                return self._answers.popleft() if self._answers else None
             case HelperFall() | Instant() | Knock():
                 return self._beside.happen(due, self._random.random())
-            case Escape():
-                return None
             case Loaded() | LoadFailed():
                 self._loading = False
-        return due
+                return due
+            case _:
+                return due
+        return None
+
+    def _strike(self, share: float, end: End) -> None:
+        leaders = [one for one in self.live.values() if not one.reaped]
+        for process in self._random.sample(leaders, round(share * len(leaders))):
+            self._due.schedule(self._now, Death(process, end))
 
     def _part(self, pid: int) -> Event | None:
         over = self.escaped.part(pid)

@@ -44,6 +44,10 @@ class Spawner:
         """From now on workers find this name as PROCMAN_SITE."""
         self._filler.site = site
 
+    def fill(self, worker: WorkerId, launch: Launch, more: tuple[tuple[str, str], ...] = ()) -> Start:
+        """What this worker is to be started with, with more variables than its Launch has."""
+        return self._filler.fill(worker, launch, more)
+
     def must_fork(self, launch: Launch, given: Given = NOTHING) -> bool:
         """Whether `fork` is the way to start it, not `spawn`."""
         return launch.privileges is not None or launch.spawn == "fork" or given.needs_fork or not self._fast

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from procman.kernel.escaped import Farewell
+from procman.kernel.nursery import Import
 from procman.kernel.script import Conduct, End, Incident
 from procman.policy.events import Checked, Execed, Loaded, LoadFailed, Ready, StartFailed, Unready, WorkerId
 
@@ -25,6 +27,16 @@ class Process:
         self.rest = conduct.rest
         self.reaped = False
         """The leader is; `rest` may still be there."""
+
+    def words(self) -> Iterator[tuple[float, Ready | Unready]]:
+        """What it says of its readiness, and how long after its program has begun."""
+        conduct, why = self.conduct, "it says so"
+        if conduct.ready_after is not None:
+            for after, well in ((0.0, True), *conduct.moods):
+                fact = Ready(self.worker, why) if well else Unready(self.worker, why)
+                yield conduct.ready_after + after, fact
+        elif conduct.gives_up:
+            yield 0.25, Unready(self.worker, why)
 
 
 class Death(NamedTuple):
@@ -47,7 +59,7 @@ class Word(NamedTuple):
     fact: Execed | StartFailed | Ready | Unready | Checked
 
 
-Due: TypeAlias = Incident | Loaded | LoadFailed | Death | Clearance | Word | Farewell
+Due: TypeAlias = Incident | Loaded | LoadFailed | Death | Clearance | Word | Farewell | Import
 
 
 class Timetable:

@@ -116,6 +116,8 @@ EVENTS: dict[str, Event] = {
     ),
     "config.rejected": Event("The configuration has errors; what runs is not touched.", (), ("digest", "diagnostics")),
     "helper.ended": Event("A helper has ended that should not, and is started again.", ("helper", "delay_s")),
+    "helper.ready": Event("A zygote has imported its program, and can fork workers.", ("helper",)),
+    "helper.failed": Event("A zygote cannot import its program, or no fork of it is safe.", ("helper",)),
     "termination_log.failed": Event("The line that says why could not be written to its file.", ("file",)),
     "log.moved": Event("The log goes on in a file.", ("file",)),
     "log.failed": Event("The log's file cannot be opened; the log stays where it is.", ("file",)),

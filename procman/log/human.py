@@ -140,9 +140,10 @@ def _news(record: Notice) -> tuple[str, str]:
 
 def _with_uptime(reason: str, exit_: Exit) -> str:
     """`exit status 1; 10 restarts in 1m spent` becomes `exit 1 after 5.9s · 10 restarts in 1m spent`."""
-    how, semicolon, why = reason.partition("; ")
+    said = f": {exit_.said}" if exit_.said else ""
+    how, semicolon, why = reason.replace(said, "", 1).partition("; ")
     how = how.removeprefix("killed by ").replace("exit status ", "exit ", 1)
-    return f"{how} after {duration(exit_.uptime_s)}{_DOT if semicolon else ''}{why}"
+    return f"{how} after {duration(exit_.uptime_s)}{said}{_DOT if semicolon else ''}{why}"
 
 
 def _plan(retry: Retry) -> str:

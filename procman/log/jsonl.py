@@ -68,7 +68,7 @@ def _ending(record: Transition) -> str:
     """How the run ended, and what was decided on its slot."""
     text = ""
     if record.exit is not None:
-        code, signal, uptime, usage = record.exit
+        code, signal, uptime, usage, _ = record.exit
         how = f'"exit_code":{code}' if signal is None else f'"signal":{quote(signal_name(signal))}'
         text = f',{how},"uptime_s":{uptime:.6f},"cpu_s":{usage.cpu_s:.6f},"max_rss_bytes":{usage.max_rss_bytes}'
     if record.retry is not None:

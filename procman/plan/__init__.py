@@ -14,7 +14,7 @@ from procman.plan.changes import Change, diff, digest, moves
 from procman.plan.checks import Health, HealthBy, OnUnhealthy, Ready, ReadyBy
 from procman.plan.codec import from_json, to_json
 from procman.plan.job import Overlap, Schedule
-from procman.plan.launch import Launch, Limit, Privileges, SpawnPath
+from procman.plan.launch import Launch, Limit, Privileges, Python, SpawnPath, Threads
 from procman.plan.listen import Listen, ListenKind
 from procman.plan.restart import Backoff, OnExhausted, Restart, Scope, Stop, Strategy, When
 from procman.plan.site import Condition, GroupPlan, Kind, LogFormat, LogPlan, Orphans, Plan
@@ -39,6 +39,7 @@ __all__ = [
     "Overlap",
     "Plan",
     "Privileges",
+    "Python",
     "Ready",
     "ReadyBy",
     "Restart",
@@ -47,6 +48,7 @@ __all__ = [
     "SpawnPath",
     "Stop",
     "Strategy",
+    "Threads",
     "When",
     "diff",
     "digest",

@@ -8,7 +8,7 @@ from typing import Any
 
 from procman.plan.checks import Health, Ready
 from procman.plan.job import Schedule
-from procman.plan.launch import Launch, Limit, Privileges
+from procman.plan.launch import Launch, Limit, Privileges, Python
 from procman.plan.listen import Listen
 from procman.plan.restart import Backoff, Restart, Stop
 from procman.plan.site import GroupPlan, LogPlan, Plan
@@ -42,7 +42,7 @@ NESTED: dict[Callable[..., Any], dict[str, Read]] = {
         "ready": one_or_none(Ready),
         "health": one_or_none(Health),
     },
-    Launch: {"privileges": one_or_none(Privileges), "listen": many(Listen)},
+    Launch: {"privileges": one_or_none(Privileges), "listen": many(Listen), "python": one_or_none(Python)},
     Privileges: {"limits": many(Limit)},
     Restart: {"backoff": one_or_none(Backoff)},
 }

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 from procman.plan.listen import Listen
 
 SpawnPath = Literal["vfork", "fork"]
+Threads = Literal["error", "warn", "spawn"]
 
 
 class Limit(NamedTuple):
@@ -37,6 +38,22 @@ class Privileges(NamedTuple):
     """Sent to the worker's leader when the core ends, however it ends."""
 
 
+class Python(NamedTuple):
+    """A callable that every worker calls, forked from a process that has imported it: the zygote."""
+
+    callable: str
+    """`pkg.mod:func`."""
+    args: tuple[str | int | float, ...] = ()
+    """Those that are strings are templates."""
+    path: tuple[str, ...] = ()
+    """Absolute directories, first on the module path; none: the working directory."""
+    preload: tuple[str, ...] = ()
+    threads: Threads = "error"
+    """What becomes of a program whose imports start threads."""
+    edition: int = 0
+    """Which import of the code it is. Always 0 in a configuration: the policy counts."""
+
+
 class Launch(NamedTuple):
     """What a worker is started with. A change of any of it replaces the running workers.
 
@@ -45,6 +62,7 @@ class Launch(NamedTuple):
     """
 
     command: tuple[str, ...]
+    """With `python` the interpreter alone; empty: procman's own."""
     cwd: str
     env: tuple[tuple[str, str | None], ...] = ()
     """Changes to the core's own environment, in order; None removes the name."""
@@ -56,3 +74,5 @@ class Launch(NamedTuple):
     """None: as the core. Anything else takes the fork path."""
     listen: tuple[Listen, ...] = ()
     """Open sockets, which it finds from descriptor 3 on. Any at all takes the fork path."""
+    python: Python | None = None
+    """What the workers call, instead of a command."""

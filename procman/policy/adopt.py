@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from procman.plan import Plan, diff, moves
-from procman.policy.events import ConfigureLog, OpenSockets
+from procman.policy.events import ConfigureLog
 from procman.policy.helpers import Helpers, calendar_of, guard_of
 from procman.policy.step import Step
 
 
 def adopt(old: Plan | None, plan: Plan, helpers: Helpers, step: Step) -> None:
-    """Have log, sockets and helpers as the plan says; before any worker is started."""
+    """Have log and helpers as the plan says; before any worker is started."""
     if old is None or (old.name, old.log) != (plan.name, plan.log):
         step.actions.append(ConfigureLog(plan.name, plan.log))
-    if plan.sockets != (old.sockets if old else ()):
-        step.actions.append(OpenSockets(plan.sockets))
     helpers.want("guard", guard_of(plan), step)
     helpers.want("scheduler", calendar_of(plan), step)
 

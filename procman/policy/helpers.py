@@ -19,12 +19,13 @@ _POLICY = Restart()
 class _Helper:
     """One that is wanted."""
 
-    __slots__ = ("deadline", "ladder", "order", "started_at")
+    __slots__ = ("deadline", "ladder", "order", "retired", "started_at")
 
     def __init__(self, order: HelperOrder) -> None:
         self.order = order
         self.ladder = Ladder()
         self.started_at = 0.0
+        self.retired = False
         self.deadline: float | None = None
         """When to start it again; None while it runs."""
 
@@ -61,10 +62,15 @@ class Helpers:
         if self._wanted.pop(name, None):
             step.actions.append(EndHelper(name))
 
+    def retire(self, name: str) -> None:
+        """Let one run as long as it does, until it is dropped, and not start it again."""
+        if (helper := self._wanted.get(name)) is not None:
+            helper.retired, helper.deadline = True, None
+
     def ended(self, fact: HelperEnded, step: Step) -> None:
         """It has ended, or could not start."""
         helper = self._wanted.get(fact.name)
-        if helper is None or self._closed:
+        if helper is None or helper.retired or self._closed:
             return
         delay = helper.ladder.climb(_POLICY, step.now - helper.started_at, fact.draw)
         when = f"in {words.duration(delay)}" if delay else "at once"

@@ -19,9 +19,11 @@ from procman.policy.operator import Operator
 from procman.policy.order import Goal, Order
 from procman.policy.requests import Asked, Departed
 from procman.policy.runs import called
+from procman.policy.sockets import Sockets
 from procman.policy.step import Step
 from procman.policy.supervisor import Supervisor
 from procman.policy.worker import Generations, Slot, Worker
+from procman.policy.zygotes import Zygotes
 
 EXIT_INVALID_CONFIGURATION = 78
 """EX_CONFIG of sysexits.h."""
@@ -49,6 +51,8 @@ class Manager:
         self._shutdown = Shutdown()
         self._draining = Draining()
         self._helpers = Helpers()
+        self.zygotes = Zygotes(self._helpers)
+        self._sockets = Sockets()
         self._operator = Operator()
         self._deadlines = Deadlines()
         self._loads = 0
@@ -70,8 +74,10 @@ class Manager:
                 self._started(event, step)
             case events.Ready() | events.Unready() | events.Checked():
                 self._felt(event, step)
-            case events.Left() | events.HelperEnded() | events.TimePassed():
+            case events.Left() | events.TimePassed() | events.ReopenLog():
                 self._elsewhere(event, step)
+            case events.HelperEnded() | events.HelperReady() | events.HelperFailed():
+                self._told_of_helper(event, step)
             case events.Load():
                 self._load(step)
             case events.Loaded() | events.LoadFailed():
@@ -82,25 +88,24 @@ class Manager:
                 self._asked_to_stop(event, step)
             case Asked() | Departed():
                 self._asked_to_stop(self._operator.hear(event, self, step), step)
-            case events.ReopenLog():
-                step.actions.append(event)
             case _:
                 assert_never(event)
         self._follow(step)
+        self.zygotes.start(step)
         self._operator.tell(event, self, step)
         for deadline, worker in step.deadlines:
             self._deadlines.push(deadline, worker)
         return step.outcome()
 
-    def _elsewhere(self, fact: events.Left | events.HelperEnded | events.TimePassed, step: Step) -> None:
+    def _elsewhere(self, fact: events.Left | events.TimePassed | events.ReopenLog, step: Step) -> None:
         """What is about no worker in particular."""
         match fact:
             case events.Left():
                 self._drained(self._draining.hear(fact, step), step)
-            case events.HelperEnded():
-                self._helpers.ended(fact, step)
             case events.TimePassed():
                 self._time_passed(step)
+            case events.ReopenLog():
+                step.actions.append(fact)
 
     # --- facts about workers -----------------------------------------------------------------------------
 
@@ -151,6 +156,18 @@ class Manager:
         self._helpers.due(step)
         self._drained(self._draining.due(step), step)
 
+    def _told_of_helper(self, fact: events.HelperEnded | events.HelperReady | events.HelperFailed, step: Step) -> None:
+        match fact:
+            case events.HelperEnded():
+                self._helpers.ended(fact, step)
+            case events.HelperReady():
+                self.zygotes.ready(fact, self.groups, step)
+                if self.plan and self.phase is Phase.RUNNING:
+                    followed = [self.groups[group.name].plan for group in self.plan.groups]
+                    self._sockets.follow(self.plan, followed, step)
+            case events.HelperFailed():
+                self.zygotes.failed(fact, self.groups, step)
+
     # --- configuration -----------------------------------------------------------------------------------
 
     def _load(self, step: Step) -> None:
@@ -185,7 +202,9 @@ class Manager:
             if not self._order.knows(name):
                 supervisor.hand.forget()
                 supervisor.apply(supervisor.plan._replace(workers=0), step)
-        for group in plan.groups:
+        admitted = [self.zygotes.admit(group, self.groups.get(group.name), step) for group in plan.groups]
+        self._sockets.follow(plan, admitted, step)
+        for group in admitted:
             self.groups.setdefault(group.name, Supervisor(group, self._generations)).apply(group, step)
         for group in plan.groups:
             self._order.release(self.groups[group.name], step)
@@ -238,6 +257,7 @@ class Manager:
             name, _ = step.moved.popitem()
             group, planned = self.groups[name], self._order.knows(name)
             self._stock.take(group, planned)
+            self.zygotes.look(group, step)
             if not planned and not group.slots:
                 del self.groups[name]
             if self.phase is Phase.RUNNING and (ending := end_with(group, self.plan, self._stock)):
@@ -246,17 +266,10 @@ class Manager:
                 for dependent in self._order.dependents(name):
                     self._order.release(self.groups[dependent], step)
             elif self.phase is Phase.STOPPING and not group.live:
-                self._lower_dependencies(group, step)
+                self._order.lower(group, step)
         if self._stock.busy:
             return
         if self.phase is Phase.STOPPING:
             self._drain(self._shutdown.code, self._shutdown.reason, step)
         elif self.phase is Phase.RUNNING and not self._loads:
             self._drain(*self._stock.outcome, step)
-
-    def _lower_dependencies(self, group: Supervisor, step: Step) -> None:
-        """The site is stopping and this group is down: perhaps it was the last that others stayed up for."""
-        for name, _ in group.plan.after:
-            dependency = self.groups.get(name)
-            if dependency and dependency.goal is Goal.FADE:
-                dependency.pursue(self._order.goal_at_stop(name), "the site is stopping", step)

@@ -35,6 +35,7 @@ from procman.policy.snapshot import snapshot
 from procman.policy.step import Step
 from procman.policy.supervisor import Supervisor
 from procman.policy.waits import Wait
+from procman.policy.zygotes import Zygotes
 
 MOST_WORKERS = 100_000
 """Of a group; more is a slip of the finger."""
@@ -51,6 +52,7 @@ class Site(Protocol):
     digest: str
     groups: dict[str, Supervisor]
     census: Census
+    zygotes: Zygotes
 
 
 class RefusedError(Exception):
@@ -113,7 +115,7 @@ class Operator:
         groups = _groups(site)
         match request:
             case Operate(verb, targets):
-                return _operate(groups, verb, _meant(groups, targets, verb), wait, step)
+                return _operate(site, verb, _meant(groups, targets, verb), wait, step)
             case RunJob(name):
                 return _run(_group(groups, name), wait, step)
             case Scale(name, workers):
@@ -124,12 +126,18 @@ class Operator:
                 assert_never(request)
 
 
-def _operate(groups: Mapping[str, Supervisor], verb: str, meant: Meant, wait: Wait, step: Step) -> Accepted:
+def _operate(site: Site, verb: str, meant: Meant, wait: Wait, step: Step) -> Accepted:
+    assert site.plan is not None, "there are groups"
+    plans, groups = {plan.name: plan for plan in site.plan.groups}, site.groups
     for name, (tasks, whole) in meant.items():
         group = groups[name]
         match verb:
             case "start":
                 hand.start(group, tasks, step, whole=whole)
+            case "restart" if whole and site.zygotes.renew(plans[name], group, step):
+                hand.start(group, tasks, step, whole=True, reason="restarted by hand")
+                wait.for_new(group, tasks)
+                continue
             case "restart":
                 hand.restart(group, tasks, step, whole=whole)
             case _:

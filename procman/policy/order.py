@@ -86,6 +86,13 @@ class Order:
         live = any(self._groups[dependent].live for dependent in self.dependents(name))
         return Goal.FADE if live else Goal.DOWN
 
+    def lower(self, group: Supervisor, step: Step) -> None:
+        """The site is stopping and this group is down: perhaps it was the last that others stayed up for."""
+        for name, _ in group.plan.after:
+            dependency = self._groups.get(name)
+            if dependency and dependency.goal is Goal.FADE:
+                dependency.pursue(self.goal_at_stop(name), "the site is stopping", step)
+
     def release(self, group: Supervisor, step: Step) -> None:
         """Start a group whose dependencies hold, or say that they cannot come true any more."""
         if group.goal is not Goal.WAIT:

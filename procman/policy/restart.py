@@ -149,7 +149,8 @@ def describe(ending: Ending) -> str:
     assert ending.exit is not None, "a run ends by an exit or a start error"
     if ending.exit.signal is not None:
         return f"killed by {words.signal_name(ending.exit.signal)}"
-    return f"exit status {ending.exit.exit_code}"
+    said = f": {ending.exit.said}" if ending.exit.said else ""
+    return f"exit status {ending.exit.exit_code}{said}"
 
 
 def spent(policy: Restart) -> str:

@@ -39,6 +39,10 @@ def _group(group: Supervisor, now: float) -> GroupStatus:
         note = f"blocked: {group.blocked}"
     elif group.gave_up and group.failure:
         note = f"has given up: {group.failure.text}"
+    elif group.coming:
+        note = "imports its new code"
+    elif group.refused:
+        note = f"runs on with the old code: {group.refused}"
     elif awaited:
         note = f"waits for {awaited}"
     elif group.plan.rests and not group.runs.on:

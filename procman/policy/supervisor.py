@@ -6,8 +6,9 @@ It never looks at other groups: order between groups, shutdown and the site's en
 from __future__ import annotations
 
 from procman import words
-from procman.plan import GroupPlan
+from procman.plan import GroupPlan, Launch
 from procman.policy import pulse
+from procman.policy.edition import why_stale
 from procman.policy.events import Exit, Exited, StartFailed, State
 from procman.policy.hand import Hand, keeps_up
 from procman.policy.order import Goal
@@ -22,12 +23,18 @@ from procman.policy.worker import LIVE, Generations, Slot, Worker
 class Supervisor:
     """The workers of one group."""
 
-    __slots__ = ("blocked", "budget", "failure", "generations", "goal", "hand", "plan", "regroup", "runs", "slots",
-                 "tally", "waits_for")  # fmt: skip
+    __slots__ = (
+        "blocked", "budget", "coming", "failure", "generations", "goal", "hand", "plan", "refused", "regroup", "runs",
+        "slots", "tally", "waits_for",
+    )  # fmt: skip
 
     def __init__(self, plan: GroupPlan, generations: Generations) -> None:
         self.plan = plan
         self.hand = Hand(plan)
+        self.coming: Launch | None = None
+        """New code that is being imported while the old runs; see `zygotes.py`."""
+        self.refused = ""
+        """Why the last new code could not be imported."""
         self.goal = Goal.WAIT
         self.waits_for = dict(plan.after)
         """What must still come true before the first start; once satisfied it stays so."""
@@ -122,7 +129,7 @@ class Supervisor:
 
     def forked(self, slot: Slot, pid: int, step: Step) -> None:
         """The worker has a process now; if it is no longer wanted, this is the moment to say so."""
-        slot.worker.pid = pid
+        slot.worker.pid, slot.worker.started_at = pid, step.now  # it may have waited for its zygote
         self.move(slot.worker, "no longer wanted", step)
 
     def start_failed(self, slot: Slot, error: StartFailed, step: Step) -> None:
@@ -136,7 +143,7 @@ class Supervisor:
         worker = slot.worker
         if worker.error is None:
             worker.result = fact.exit_code if fact.signal is None else 128 + fact.signal
-            worker.exit = Exit(fact.exit_code, fact.signal, step.now - worker.started_at, fact.usage)
+            worker.exit = Exit(fact.exit_code, fact.signal, step.now - worker.started_at, fact.usage, fact.said)
         conclude(self, slot, Ending(worker.exit, worker.error, fact.draw), fact.leftover, step)
 
     def tree_ended(self, slot: Slot, step: Step) -> None:
@@ -175,7 +182,7 @@ class Supervisor:
         if self.gave_up:
             return "its group has given up"
         if worker.launch != self.plan.launch:
-            return "the configuration changed"
+            return why_stale(worker.launch, self.plan.launch)
         return self.regroup.cause if self.regroup else None
 
     def move(self, worker: Worker, reason: str, step: Step) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from signal import SIGTERM
 from typing import TYPE_CHECKING
 
+from procman.policy.edition import why_stale
 from procman.policy.events import State
 from procman.policy.order import Goal
 from procman.policy.regroup import Regroup
@@ -56,7 +57,7 @@ def settle(group: Supervisor, slot: Slot, how: str, step: Step) -> None:
         group.due(worker, step)
     else:
         stale = worker.launch != group.plan.launch
-        group.move(worker, "the configuration changed" if stale else "wanted again", step)
+        group.move(worker, why_stale(worker.launch, group.plan.launch) if stale else "wanted again", step)
     group.tidy(step)
 
 

@@ -41,6 +41,12 @@ class Wait:
                 runs = worker.state in (State.STARTING, State.RUNNING)
                 self._up[worker.id[:2]] = worker.id.generation + (not runs)
 
+    def for_new(self, group: Supervisor, tasks: Collection[int]) -> None:
+        """Wait for these to run the code that is being imported."""
+        for slot in group.slots:
+            if slot.worker.id.task in tasks:
+                self._up[slot.worker.id[:2]] = slot.worker.id.generation + 1
+
     def for_down(self, group: Supervisor, tasks: Collection[int]) -> None:
         """Wait for these to be down; called after they were told to."""
         for slot in group.slots:
@@ -89,6 +95,8 @@ class Wait:
             return f"failed: {worker.last.how}" if worker.last else "failed"
         if group.gave_up and group.failure:
             return f"its group has given up: {group.failure.text}"
+        if not due and group.refused and worker.state is State.RUNNING and worker.launch == group.plan.launch:
+            return f"runs on with the old code: {group.refused}"
         return f"blocked: {group.blocked}" if group.blocked else None
 
     def _is_down(self, key: Key, groups: Mapping[str, Supervisor]) -> bool:

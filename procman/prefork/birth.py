@@ -113,7 +113,7 @@ def settle_in(order: Order, fds: Sequence[int], leash: int) -> int:
             die_with_parent(order.death_signal)
         if order.cwd is not None:
             _enter(order.cwd)
-        _be_called(order.name)
+        be_called(order.name)
         _take_environment(order.environment | dict.fromkeys(order.pid_names, str(os.getpid())))
         reseed()
     except Unable as unable:
@@ -154,7 +154,8 @@ def _enter(cwd: str) -> None:
         raise Unable("cwd", code, reasons.of_cwd(cwd, code)) from None
 
 
-def _be_called(name: str) -> None:
+def be_called(name: str) -> None:
+    """Show up under this name in ps and top."""
     with suppress(OSError), open("/proc/self/comm", "w", encoding="utf-8") as comm:  # noqa: PTH123
         comm.write(name[:15])
 

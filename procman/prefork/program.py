@@ -29,14 +29,14 @@ class Program(NamedTuple):
     """`pkg.mod:func`; behind the colon there may be dots."""
     args: tuple[Any, ...] = ()
     path: tuple[str, ...] = ()
-    """Directories that come first on the module path."""
+    """Directories that come first on the module path; none: the working directory."""
     preload: tuple[str, ...] = ()
     """Modules that are imported before the callable's own."""
     threads: str = "error"
 
     def prepare(self) -> None:
         """Put the directories on the module path, and be called what is called."""
-        sys.path[:0] = self.path
+        sys.path[:0] = self.path or [os.getcwd()]  # noqa: PTH109 - as Python itself has it
         sys.argv = [self.callable, *map(str, self.args)]
 
     def load(self) -> Callable[..., object]:
@@ -60,7 +60,7 @@ def program_of(text: str) -> Program:
     return Program(**said)
 
 
-def call(function: Callable[..., object], args: tuple[object, ...], tell: Callable[[str], object] = str) -> int:
+def call(function: Callable[..., object], args: tuple[object, ...], tell: Callable[[str], object]) -> int:
     """Call it: the status to exit with. `tell` takes the last words of one that fails.
 
     It returns: 0, or the int that it returns (a bool is none). It raises: 1, and its traceback is on stderr. SystemExit
@@ -86,7 +86,7 @@ def show(error: BaseException) -> None:
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_NOT_OF_THE_PROGRAM):
         trace = trace.tb_next
-    sys.excepthook(type(error), error, trace)
+    sys.excepthook(type(error), error.with_traceback(trace), trace)
 
 
 def last_words(error: BaseException) -> str:
@@ -127,8 +127,11 @@ def main(text: str) -> int:
     """Import and call, in this very process."""
     program = program_of(text)
     program.prepare()
+    account, place = map(int, os.environ.pop("PROCMAN_LAST_WORDS", "-1 0").split())
+    if account >= 0:
+        os.set_inheritable(account, False)
 
     def load_and_call(*args: object) -> object:
         return program.load()(*args)
 
-    return call(load_and_call, program.args)
+    return call(load_and_call, program.args, tell_to(account, place))

@@ -17,12 +17,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
-from procman.prefork.birth import Order, bear, keep_free, out_of_the_way, settle_in
+from procman.prefork.birth import Order, be_called, bear, keep_free, out_of_the_way, settle_in
 from procman.prefork.program import Program, call, last_words, program_of, show, tell_to
 from procman.prefork.safety import open_event_loop
 from procman.prefork.threads import Watch
 
-_MAX_MESSAGE = 65536
 _MAX_FDS = 250
 
 
@@ -40,10 +39,10 @@ class Channel:
         with suppress(OSError):
             self._socket.sendmsg([json.dumps(message).encode()], (), socket.MSG_NOSIGNAL)
 
-    def hear(self) -> tuple[dict[str, object], list[int]] | None:
-        """The next message and its descriptors; None if there will be none."""
-        message, fds, _, _ = socket.recv_fds(self._socket, _MAX_MESSAGE, _MAX_FDS, socket.MSG_CMSG_CLOEXEC)
-        return (json.loads(message), fds) if message else None
+    def hear(self) -> list[int] | None:
+        """The descriptors of the next message, which says nothing else; None if there will be none."""
+        message, fds, _, _ = socket.recv_fds(self._socket, 64, _MAX_FDS, socket.MSG_CMSG_CLOEXEC)
+        return fds if message else None
 
     def close(self) -> None:
         self._socket.close()
@@ -54,6 +53,7 @@ def main(text: str) -> int:
     program = program_of(text)
     channel = Channel()
     keep_free()
+    be_called(f"zygote:{os.environ.get('PROCMAN_GROUP', '')}")
     gc.disable()  # what it would free makes holes in pages that are to be shared
     program.prepare()
     watch = Watch()
@@ -62,6 +62,7 @@ def main(text: str) -> int:
             function = program.load()
     except BaseException as error:
         show(error)
+        _flush()
         channel.say(failed=last_words(error))
         return 1
     _pass_the_gate(program, watch, channel)
@@ -80,7 +81,7 @@ def _pass_the_gate(program: Program, watch: Watch, channel: Channel) -> None:
         channel.say(ready=True, warning="")
         return
     count = f"{len(others)} thread{'' if len(others) == 1 else 's'}"
-    words = f"a fork would lose {count} of {program.callable}: {'; '.join(others)}"
+    words = f"a fork would lose {count}: {'; '.join(others)}"
     if program.threads == "error":
         _refuse(channel, failed=words)
     if program.threads == "spawn":
@@ -98,7 +99,7 @@ def _refuse(channel: Channel, **message: object) -> NoReturn:
 def _serve(channel: Channel, function: Callable[..., object]) -> int:
     """Bear a worker for every order, until the core has no more. Returns in the worker."""
     while (heard := channel.hear()) is not None:
-        message, (ordered, leash, *fds) = heard
+        ordered, leash, *fds = heard
         with open(ordered, "rb") as file:  # noqa: PTH123
             file.seek(0)
             order = Order(**json.loads(file.read()))
@@ -106,12 +107,12 @@ def _serve(channel: Channel, function: Callable[..., object]) -> int:
         try:
             pid = bear()
         except OSError as error:
-            channel.say(unborn=message["id"], errno=error.errno)
+            channel.say(unborn=error.errno)
         else:
             if pid == 0:
                 channel.close()
                 return _live(order, function, fds, leash)
-            channel.say(born=message["id"], pid=pid)
+            channel.say(born=pid)
         for fd in (leash, *fds):
             os.close(fd)
     os._exit(0)

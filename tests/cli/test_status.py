@@ -19,7 +19,7 @@ SITE = SiteStatus(
     (GroupStatus("api", 2, 1, 7, 93, ""), GroupStatus("mail-sender", 1, 1, 0, 10, "waits for migrate")),
     (API, WAITS, HELD),
 )
-USES = {4242: Use(72.5, 34_500_000)}
+USES = {4242: Use(72.5, 34_500_000, 6_600_000)}
 
 AT_80 = """\
 shop  running · 2 groups, 3 workers · a66b0f19b104 · pid 4000
@@ -35,10 +35,10 @@ mail-sender: waits for migrate
 AT_120 = """\
 shop  running · 2 groups, 3 workers · a66b0f19b104 · pid 4000
 
-WORKER         STATE     PID      UP  RESTARTS  LEFT    CPU    MEM  LAST EXIT
-api:0          running  4242  12m34s         2    93  1m12s  32.9M  killed by SIGKILL 3m3s ago
-api:1          backoff     -       -         5    93      -      -  again in 1.8s · exit status 3 250ms ago
-mail-sender:0  stopped     -       -         0    10      -      -  by hand
+WORKER         STATE     PID      UP  RESTARTS  LEFT    CPU    MEM  SHARED  LAST EXIT
+api:0          running  4242  12m34s         2    93  1m12s  32.9M    6.3M  killed by SIGKILL 3m3s ago
+api:1          backoff     -       -         5    93      -      -       -  again in 1.8s · exit status 3 250ms ago
+mail-sender:0  stopped     -       -         0    10      -      -       -  by hand
 
 api: 2 workers by hand (file: 1)
 mail-sender: waits for migrate
@@ -82,8 +82,8 @@ def test_a_site_is_ready_when_all_that_is_wanted_runs(
 
 def test_as_json_it_has_what_each_worker_uses() -> None:
     workers = as_json(SITE, 4000, USES)["workers"]
-    assert [(w["task"], w["cpu_s"], w["memory_bytes"]) for w in workers] == [
-        (0, 72.5, 34_500_000),
-        (1, None, None),
-        (0, None, None),
+    assert [(w["task"], w["cpu_s"], w["memory_bytes"], w["shared_bytes"]) for w in workers] == [
+        (0, 72.5, 34_500_000, 6_600_000),
+        (1, None, None, None),
+        (0, None, None, None),
     ]

@@ -29,6 +29,7 @@ from procman.policy.events import (
     Spawn,
     State,
     Transition,
+    ZygoteOrder,
 )
 from tests.log.lines import parsed
 from tests.simulation.books import GroupBook, Run, SlotBook
@@ -113,11 +114,10 @@ class Checker:
                 self._checks(action)
             case Drain(number):
                 self._drained(number)
-            case RunHelper(_, GuardRules() as order):
-                self._guarded(order)
+            case RunHelper():
+                self._helped(action)
             case EndHelper():
-                need(self.site.guard is None, "the guard is ended, although the plan wants one")
-                self.site.guard_due = None
+                self._ended_helper(action)
             case RunLoader():
                 need(self.site.loading, "the loader is started and nobody wants it")
             case Print():
@@ -202,12 +202,28 @@ class Checker:
             need(until is not None and self.site.now >= until - SLACK, f"they are killed too early, due at {until}")
         self.site.drains.append((self.site.now, number))
 
+    def _helped(self, action: RunHelper) -> None:
+        need(self.site.drained_from is None, f"{action.name} is started in the drain")
+        if isinstance(action.order, GuardRules):
+            self._guarded(action.order)
+        elif isinstance(action.order, ZygoteOrder):
+            wrong = self.site.zygotes.run(action, self.site.groups, self.site.now)
+            need(wrong is None, f"{action.name} is started: {wrong}")
+
+    def _ended_helper(self, action: EndHelper) -> None:
+        if action.name == "guard":
+            need(self.site.guard is None, "the guard is ended, although the plan wants one")
+            self.site.guard_falls.due = None
+        elif action.name.startswith("zygote:"):
+            wrong = self.site.zygotes.end(action, self.site.groups)
+            need(wrong is None, f"{action.name} is ended: {wrong}")
+
     def _guarded(self, action: GuardRules) -> None:
         """The guard is what the plan says, and is started for a reason."""
         need(action == self.site.guard, f"the guard is to be {action} instead of {self.site.guard}")
-        due = self.site.guard_due
+        due = self.site.guard_falls.due
         need(isinstance(self._event, Loaded) or (due is not None and self.site.now >= due - SLACK), "a guard too many")
-        self.site.guard_due, self.site.guard_began = None, self.site.now
+        self.site.guard_falls.due, self.site.guard_falls.began = None, self.site.now
 
     # --- records -----------------------------------------------------------------------------------------
 

@@ -20,12 +20,13 @@ from procman.plan import (
     Listen,
     Orphans,
     Plan,
+    Python,
     Ready,
     Restart,
     Stop,
     When,
 )
-from procman.policy.events import Load, Loaded, LoadFailed, ReopenLog, ShutDown, Spawn
+from procman.policy.events import Load, Loaded, LoadFailed, ReopenLog, ShutDown, Spawn, ZygoteOrder
 from procman.policy.requests import (
     Asked,
     Departed,
@@ -118,6 +119,13 @@ class History:
         named = (group for group in self.plan.groups if group.name == spawn.worker.group)
         return any(group.kind == "job" and group.restart.when != "always" for group in named)
 
+    def imports(self, _order: ZygoteOrder, now: float) -> tuple[float, bool]:
+        """An import takes its time, and may fail until faults stop."""
+        self._spawns += 1
+        random = self.random
+        calm = now >= self.calm_from or self._spawns > self._limit
+        return random.choice((0.0, 0.25, 1.0)), calm or random.random() >= self.trouble * 0.4
+
     def load(self) -> tuple[float, Loaded | LoadFailed]:
         """The first load gives the site, a later one some change of it, or an error."""
         random = self.random
@@ -138,6 +146,7 @@ class History:
         agenda = [(self._instant(), self._incident()) for _ in range(random.choice((0, 2, 4, 8)))]
         agenda += [(self._instant(), random.choice(ESCAPES)) for _ in range(random.choice((0, 0, 1, 3)))]
         agenda += [(self._instant(), HelperFall()) for _ in range(random.choice((0, 0, 1, 4)))]
+        agenda += [(self._instant(), HelperFall("zygote")) for _ in range(random.choice((0, 1, 4)))]
         if random.random() < 0.4:
             first = self._instant()
             agenda.append((first, ShutDown("SIGTERM", now=random.random() < 0.2)))
@@ -208,7 +217,12 @@ def _group(random: Random, name: str) -> GroupPlan:
     job = restart.when != "always" and random.random() < 0.25
     return GroupPlan(
         name,
-        Launch(("serve",), "/", listen=random.choice(SOCKETS)),
+        random.choice(
+            (
+                Launch(("serve",), "/", listen=random.choice(SOCKETS)),
+                Launch((), "/", listen=random.choice(SOCKETS), python=Python("app:serve")),
+            )
+        ),
         kind="job" if job else "service",
         workers=random.choice((1, 1, 2, 2, 3)),
         restart=restart,

@@ -38,6 +38,8 @@ def check_step(site: SiteBook, manager: Manager, event: Event, live: Mapping[int
         for slot in group.slots.values():
             unsaid = slot.run is not None and must_run(slot, slot.run, event, site.now)
             need(not unsaid, f"{slot.run and slot.run.worker} is ready, and no record says so")
+    wrong = site.zygotes.check(site.groups, site.down_at is not None)
+    need(wrong is None, str(wrong))
     for name, group in list(site.groups.items()):
         _update(site, group)
         if group.gone and not group.slots:
@@ -143,7 +145,7 @@ def _check_deadline(site: SiteBook, manager: Manager, event: Event) -> None:
                 known.append(due)
         if group.regroup is not None and group.regroup.due is not None:
             known.append(group.regroup.due)
-    known += [time for time in (site.drain_until, site.guard_due) if time is not None]
+    known += site.helpers_due + ([] if site.drain_until is None else [site.drain_until])
     named, expected = manager.deadline(), min(known, default=None)
     if manager.exit_code is not None:
         return
@@ -170,7 +172,7 @@ def _check_end(site: SiteBook, manager: Manager) -> None:
             blocked = any(group.unmet for group in site.groups.values())
             site.owed = next(iter(site.failures.values()), 10 if blocked else 0)
     if over and site.drained_from is None:
-        site.drained_from, site.guard_due = site.now, None
+        site.drained_from, site.guard_falls.due = site.now, None
     need(over == bool(site.drains), f"the drain has sent {site.drains}, and the site is {'' if over else 'not '}over")
     if over and site.kill_now and not site.drained:
         need(site.drains[-1][1] == SIGKILL, "who is left is to be killed now and is not")

@@ -86,7 +86,8 @@ FAULTS: dict[str, tuple[str, str]] = {
     "who is left has a grace although told now": ("at_once=self._shutdown.at_once", "at_once=False"),
     "a second wish ignored in the drain": ("            self._draining.kill(step)\n", ""),
     "a fallen guard is not replaced": ("helper.deadline = step.now + delay", "helper.deadline = None"),
-    "sockets of a reload stay closed": ("plan.sockets != (old.sockets if old else ())", "old is None"),
+    "sockets of a reload stay closed": ("if tuple(wanted) != self._open:", "if not self._open:"),
+    "sockets of code that runs on are closed": (", *(one for group in groups for one in group.launch.listen)", ""),
     "the guard has old rules": ("elif order != helper.order:", "elif False:"),
     "a guard is started in the drain": ("        self._helpers.close()\n", ""),
     "ready without having shown it": ("if rule is None:\n        run(", "if True:\n        run("),
@@ -129,6 +130,25 @@ FAULTS: dict[str, tuple[str, str]] = {
     "who does not wait is not answered": ("step.actions.append(Answer(client, Done()))", "pass"),
     "strays not counted": ("self.strays = fact.processes", "self.strays = 0"),
     "strays not told": ("if fact.processes > self._most:", "if fact.processes < 0:"),
+    "new code runs before it is imported": ("launch.python is None or not group.live", "launch.python is None or True"),
+    "code that cannot be imported is waited for": (
+        "group.coming, group.refused = None, fact",
+        "_, group.refused = 1, fact",
+    ),
+    "imported code is not gone over to": (
+        "if group.coming == launch:\n            group.coming = None",
+        "if False:\n            pass",
+    ),
+    "an old zygote is started again": ("                self._helpers.retire(old)\n", "                pass\n"),
+    "who waits for an old zygote waits for ever": ("if old != new and launch in waiting:", "if False:"),
+    "an old zygote is never ended": ("[one for one in wanted if one not in needed]", "[]"),
+    "a zygote for a group that is down": ("        if not _runs(group):\n            return []\n", ""),
+    "a zygote that nobody starts": (
+        "                self._want(action.worker.group, action.launch, step)\n",
+        "                pass\n",
+    ),
+    "an edition used twice": ("= self._editions.get(name, 0) + 1", "= 1"),
+    "a restart by hand of old code": ("launch.python is None or not _runs(group)", "launch.python is None or True"),
     "late deadlines lost": ("self._heap[0][0] <= now", "self._heap[0][0] == now"),
 }
 """By name: a text of the policy, and what stands there instead."""

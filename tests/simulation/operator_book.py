@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from procman.policy.events import Action, Event, Signal, State
 from procman.policy.requests import (
@@ -43,8 +43,13 @@ class OperatorBook:
         self.refused = False
         self._sending: tuple[SendSignal, set[Key]] | None = None
 
-    def hear(self, request: Request, groups: Mapping[str, GroupBook], alone: str | None) -> list[str]:
-        """Note what it means for these groups, of which one may be `alone`; those that are well again by it."""
+    def hear(
+        self, request: Request, groups: Mapping[str, GroupBook], alone: str | None, renews: Callable[[str], bool]
+    ) -> list[str]:
+        """Note what it means for these groups, of which one may be `alone`; those that are well again by it.
+
+        `renews` says of a group that is restarted whole whether it waits for new code.
+        """
         match request:
             case Scale(name, workers):
                 many = name == alone and workers > 1
@@ -55,7 +60,7 @@ class OperatorBook:
                 single = verb != "stop"
                 self.refused = not all(_can_be_meant(groups, target, single) for target in targets)
                 if not self.refused:
-                    return self._operate(verb, _meant(groups, targets), groups)
+                    return self._operate(verb, _meant(groups, targets), groups, renews)
             case SendSignal(_, targets):
                 meant = [_tasks(groups, target) for target in targets if _can_be_meant(groups, target, False)]
                 self.refused = len(meant) < len(targets) or not all(map(_hears(groups), meant))
@@ -90,7 +95,11 @@ class OperatorBook:
         assert waits or not isinstance(event, Asked), f"{event} is to be answered at once"
 
     def _operate(
-        self, verb: str, meant: dict[str, tuple[set[int], bool]], groups: Mapping[str, GroupBook]
+        self,
+        verb: str,
+        meant: dict[str, tuple[set[int], bool]],
+        groups: Mapping[str, GroupBook],
+        renews: Callable[[str], bool],
     ) -> list[str]:
         well = []
         for name, (tasks, whole) in meant.items():
@@ -99,7 +108,7 @@ class OperatorBook:
                 group.held |= tasks
                 continue
             self.started |= keys
-            if verb == "restart":
+            if verb == "restart" and not (whole and renews(name)):
                 self.restarted |= keys
             if _start(group, tasks, whole):
                 well.append(name)

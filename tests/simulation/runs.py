@@ -28,6 +28,7 @@ from procman.policy.events import (
     Spawn,
     TimePassed,
     Transition,
+    ZygoteOrder,
 )
 from procman.policy.manager import Manager
 from procman.policy.order import Goal
@@ -104,6 +105,10 @@ class RunsHistory:
             end=random.choice((End(0), End(0), End(1))),
             obeys_after=random.choice((0.0, 0.5, None)),
         )
+
+    def imports(self, order: ZygoteOrder, now: float) -> tuple[float, bool]:
+        """There is no Python group."""
+        raise Violation(f"{order.name} is started at {now}")
 
     def load(self) -> tuple[float, Loaded | LoadFailed]:
         """The site, and now and then a change of one group."""

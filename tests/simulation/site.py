@@ -16,6 +16,8 @@ from procman.policy.events import (
     Forked,
     GuardRules,
     HelperEnded,
+    HelperFailed,
+    HelperReady,
     Left,
     Load,
     Loaded,
@@ -35,6 +37,7 @@ from procman.policy.requests import Asked, Departed, Down, Request, ShowStatus
 from tests.simulation.books import GroupBook, Run, SlotBook, Verdict
 from tests.simulation.operator_book import OperatorBook
 from tests.simulation.pulse_book import feel, look
+from tests.simulation.zygote_book import Falls, ZygoteBook
 
 SLACK = 1e-9
 TERM_TO_KILL_S, KILL_TO_END_S = 2.0, 1.0
@@ -50,6 +53,7 @@ class SiteBook:
         self.groups: dict[str, GroupBook] = {}
         self.by_pid: dict[int, Run] = {}
         self.operator = OperatorBook()
+        self.zygotes = ZygoteBook()
         self.now = 0.0
         self.changed: set[str] = set()
         """Groups that a reload has changed in this step."""
@@ -78,10 +82,7 @@ class SiteBook:
         self.strays = 0
         self.more_strays = False
         """Whether this step has told of more of them, which is worth a line."""
-        self.guard_due: float | None = None
-        """When the guard is to be started again."""
-        self.guard_falls = 0
-        self.guard_began = 0.0
+        self.guard_falls = Falls()
 
     @property
     def drain_until(self) -> float | None:
@@ -111,7 +112,7 @@ class SiteBook:
     def _felt(self, fact: Forked | Execed | Ready | Unready | Checked) -> None:
         if isinstance(fact, Forked):
             run = self.by_pid[fact.pid] = self._run(fact.worker)
-            run.pid = fact.pid
+            run.pid, run.spawned_at = fact.pid, self.now
             return
         group = self.groups.get(fact.worker.group)
         slot = group.slots.get(fact.worker.task) if group else None
@@ -133,14 +134,33 @@ class SiteBook:
         if (until := self.drain_until) is not None and self.now >= until:
             self.drained = self.drains[-1][1] == SIGKILL
 
-    def _guard_fell(self, fact: HelperEnded) -> None:
-        if self.guard is None or self.drained_from is not None:
+    @property
+    def helpers_due(self) -> list[float]:
+        """When helpers are to be started again."""
+        falls = [self.guard_falls, *(wanted.falls for wanted in self.zygotes.wanted.values())]
+        return [one.due for one in falls if one.due is not None]
+
+    def _told_of_helper(self, fact: HelperEnded | HelperReady | HelperFailed) -> None:
+        match fact:
+            case HelperEnded():
+                self._fell(fact)
+            case HelperReady():
+                self._imported(fact)
+            case HelperFailed():
+                self.zygotes.failed(fact)
+
+    def _fell(self, fact: HelperEnded) -> None:
+        if self.drained_from is not None:
             return
-        if self.now - self.guard_began >= 60.0:
-            self.guard_falls = 0
-        delay = min(30.0, 0.5 * 2.0 ** (self.guard_falls - 1)) * (1 + 0.2 * fact.draw) if self.guard_falls else 0.0
-        self.guard_falls += 1
-        self.guard_due = self.now + delay
+        if fact.name == "guard" and self.guard is not None:
+            self.guard_falls.fell(self.now, fact.draw)
+        self.zygotes.fell(fact, self.groups, self.now)
+
+    def _imported(self, fact: HelperReady) -> None:
+        name = self.zygotes.ready(fact, self.groups)
+        if name is not None:
+            self.changed.add(name)
+            self.failures.pop(name, None)
 
     def wants(self, worker: WorkerId) -> bool:
         """Whether this slot should have a worker, dependencies apart."""
@@ -183,8 +203,8 @@ class SiteBook:
                 self._time_passed()
             case Strays() | Left():
                 self._counted(event)
-            case HelperEnded():
-                self._guard_fell(event)
+            case HelperEnded() | HelperReady() | HelperFailed():
+                self._told_of_helper(event)
             case Forked() | Execed() | Ready() | Unready() | Checked():
                 self._felt(event)
             case ReopenLog() | Departed() | Due() | Demanded():
@@ -268,8 +288,9 @@ class SiteBook:
 
     def _apply(self, plan: Plan) -> None:
         self.plan = plan
-        for planned in plan.groups:
-            group = self.groups.get(planned.name)
+        for raw in plan.groups:
+            group = self.groups.get(raw.name)
+            planned = self.zygotes.admit(raw, group)
             if group is None:
                 self.groups[planned.name] = GroupBook(planned)
             elif group.follow(planned):
@@ -292,8 +313,13 @@ class SiteBook:
             named = {group.name for group in self.plan.groups} if self.plan is not None and running else set()
             groups = {name: self.groups[name] for name in named}
             alone = None if self.plan is None else self.plan.exit_code_from
-            for name in self.operator.hear(request, groups, alone):
+            for name in self.operator.hear(request, groups, alone, self._renews):
                 self.failures.pop(name, None)
+
+    def _renews(self, name: str) -> bool:
+        assert self.plan is not None, "only a site that runs has groups"
+        planned = next(group for group in self.plan.groups if group.name == name)
+        return self.zygotes.renews(planned, self.groups[name], self.down_at is not None)
 
     def _wished(self, at_once: bool) -> None:
         again = self.wished_at is not None and self.now - self.wished_at >= 0.5

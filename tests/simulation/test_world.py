@@ -29,6 +29,7 @@ from procman.policy.events import (
     TimePassed,
     TreeEnded,
     WorkerId,
+    ZygoteOrder,
 )
 
 ONE, TWO = WorkerId("api", 0, 1), WorkerId("api", 1, 1)
@@ -44,6 +45,9 @@ class Told:
 
     def conduct(self, spawn: Spawn, now: float) -> Conduct:  # noqa: ARG002 - the protocol's
         return self.conducts.pop(0)
+
+    def imports(self, order: ZygoteOrder, now: float) -> tuple[float, bool]:  # noqa: ARG002 - the protocol's
+        return 0.5, order.launch.cwd == "/"
 
     def load(self) -> tuple[float, Loaded]:
         return 1.0, Loaded(Plan("site", ()), "0")

@@ -23,7 +23,7 @@ def launch_of(name: str, group: model.Group, around: Surroundings) -> plan.Launc
         env.update((key, literal(value)) for key, value in around.env_files.get(env_path(source, file.path), ()))
     env.update(group.env)
     return plan.Launch(
-        command=group.command,
+        command=group.command or ((literal(group.python),) if group.python else ()),
         cwd=absolute(literal(base), group.cwd or "."),
         env=tuple(env.items()),
         umask=group.umask,
@@ -31,7 +31,15 @@ def launch_of(name: str, group: model.Group, around: Surroundings) -> plan.Launc
         pass_env=(group.pass_env or ()) if group.clear_env else None,
         privileges=_privileges(group, identity),
         listen=listen_of(name, group, around),
+        python=_python(name, group, around),
     )
+
+
+def _python(name: str, group: model.Group, around: Surroundings) -> plan.Python | None:
+    if group.callable is None:
+        return None
+    path = [absolute(base_of(("group", name, "path", at), around), one) for at, one in enumerate(group.path)]
+    return plan.Python(group.callable, group.args, tuple(path), group.preload, group.threads)
 
 
 def _privileges(group: model.Group, identity: Identity) -> plan.Privileges | None:

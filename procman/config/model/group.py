@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import ConfigDict, PlainValidator, WithJsonSchema, model_validator
 
 from procman import plan
 from procman.config import fields, values
@@ -13,6 +13,7 @@ from procman.config.limits import Limits
 from procman.config.model import environment, privileges
 from procman.config.model.listen import Listens
 from procman.config.model.order import After
+from procman.config.model.python import Arguments, CallableName, ModulePath, Modules, check_program
 from procman.config.model.restart import Restart
 from procman.config.model.stop import Stop
 from procman.config.table import Table, option
@@ -101,9 +102,30 @@ class Defaults(Table):
 class Group(Defaults):
     """A group of equal workers."""
 
-    command: fields.Command = Field(
-        description="The program and its arguments: a list, or a string that is split as a shell splits words "
-        "(but no shell runs it). ${PROCMAN_TASK_ID} stands for the worker's number."
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["command"]}, {"required": ["callable"]}]})
+
+    command: fields.Command | None = option(
+        None,
+        "The program and its arguments: a list, or a string that is split as a shell splits words "
+        "(but no shell runs it). ${PROCMAN_TASK_ID} stands for the worker's number.",
+    )
+    callable: CallableName | None = option(
+        None,
+        'Instead of a command: a function, "package.module:function", that every worker calls. It is imported once, '
+        "by a process from which the workers are forked.",
+    )
+    args: Arguments = option([], "The arguments of the callable. ${PROCMAN_TASK_ID} may stand there.")
+    path: ModulePath = option(
+        [], "Directories, relative to this file, that come first on its module path; none given: the working directory."
+    )
+    preload: Modules = option([], "Modules that are imported with the callable, so as to be shared.")
+    threads: plan.Threads = option(
+        "error",
+        "If importing starts threads, which a fork would lose: error (no worker starts), warn (they start all the "
+        "same), or spawn (each worker is executed, and imports for itself).",
+    )
+    python: fields.Text | None = option(
+        None, "The Python, 3.11 or later, that runs the callable; not given: procman's own."
     )
     listen: Listens = option(
         [],
@@ -135,6 +157,12 @@ class Group(Defaults):
         "The groups that this one waits for: a list (each is to be ready), or a table from the group's name to "
         "started, ready, completed (it ended normally) or ended (in whatever way).",
     )
+
+    @model_validator(mode="after")
+    def _a_command_or_a_callable(self) -> Self:
+        said = [key for key in ("args", "path", "preload", "threads", "python") if key in self.model_fields_set]
+        check_program(self.command, self.callable, said)
+        return self
 
     @model_validator(mode="after")
     def _an_environment_is_cleared_to_pass_some_of_it(self) -> Self:

@@ -26,6 +26,7 @@ from procman.policy.events.actions import (
     RunLoader,
     Signal,
     Spawn,
+    ZygoteOrder,
 )
 from procman.policy.events.facts import (
     Checked,
@@ -36,6 +37,8 @@ from procman.policy.events.facts import (
     Fact,
     Forked,
     HelperEnded,
+    HelperFailed,
+    HelperReady,
     Left,
     Loaded,
     LoadFailed,
@@ -71,7 +74,9 @@ __all__ = [
     "Forked",
     "GuardRules",
     "HelperEnded",
+    "HelperFailed",
     "HelperOrder",
+    "HelperReady",
     "Left",
     "Level",
     "Load",
@@ -101,6 +106,7 @@ __all__ = [
     "Usage",
     "Wish",
     "WorkerId",
+    "ZygoteOrder",
 ]
 
 Event = Fact | Wish

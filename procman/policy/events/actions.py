@@ -65,7 +65,20 @@ class Calendar(NamedTuple):
     entries: tuple[CronEntry, ...]
 
 
-HelperOrder = GuardRules | Calendar
+class ZygoteOrder(NamedTuple):
+    """The order of a helper `zygote:GROUP#EDITION`: import the callable of this Launch, for the group's workers."""
+
+    group: str
+    launch: Launch
+
+    @property
+    def name(self) -> str:
+        """The helper's: it is told from those of other groups, and of other editions of the code."""
+        assert self.launch.python is not None, f"{self.group} has no callable"
+        return f"zygote:{self.group}#{self.launch.python.edition}"
+
+
+HelperOrder = GuardRules | Calendar | ZygoteOrder
 """What helpers are told; each kind knows its own."""
 
 

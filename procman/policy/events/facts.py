@@ -72,6 +72,8 @@ class Exited(NamedTuple):
     leftover: bool
     """Whether processes of its group are left; then a `TreeEnded` follows."""
     draw: float
+    said: str = ""
+    """Its last words, if it had any: the last line of a traceback."""
 
 
 class TreeEnded(NamedTuple):
@@ -121,6 +123,21 @@ class Demanded(NamedTuple):
     group: str
 
 
+class HelperReady(NamedTuple):
+    """A helper that needs time to begin can do now what it is for."""
+
+    name: str
+    warning: str = ""
+    """What people should know of it."""
+
+
+class HelperFailed(NamedTuple):
+    """A helper cannot do what it is for, and has ended. Who was to start by it fails, each with a `StartFailed`."""
+
+    name: str
+    reason: str
+
+
 class TimePassed(NamedTuple):
     """The deadline that `Manager.deadline()` named has come."""
 
@@ -155,6 +172,8 @@ Fact = (
     | HelperEnded
     | Due
     | Demanded
+    | HelperReady
+    | HelperFailed
     | TimePassed
     | Loaded
     | LoadFailed

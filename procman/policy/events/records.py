@@ -16,6 +16,8 @@ class Exit(NamedTuple):
     signal: int | None
     uptime_s: float
     usage: Usage
+    said: str = ""
+    """Its last words, if it had any."""
 
 
 class Retry(NamedTuple):
