@@ -171,3 +171,24 @@ def test_asyncio_and_its_subprocesses_work_in_the_children(tmp_path: Path) -> No
         """
     ended = run(body, tmp_path)
     assert (sorted(ended), ended.code, ended.err) == (["status 40", "status 41"], 0, "")
+
+
+def test_the_parent_has_one_thread_when_it_forks(tmp_path: Path) -> None:
+    body = """
+        fork_processes(2)
+        say([line for line in open(f"/proc/{os.getppid()}/status") if line.startswith("Threads")][0].split()[1])
+        """
+    assert [*run(body, tmp_path, warnings="ignore")] == ["1", "1"]
+
+
+def test_a_tornado_ioloop_that_exists_before_the_call_is_refused(tmp_path: Path) -> None:
+    body = """
+        from tornado.ioloop import IOLoop
+        loop = IOLoop(make_current=False)
+        try:
+            fork_processes(1)
+        except RuntimeError as error:
+            say(str(error).partition(":")[0])
+        loop.close()
+        """
+    assert [*run(body, tmp_path)] == ["fork_processes was called after an asyncio event loop was made"]
