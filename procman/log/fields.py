@@ -106,6 +106,7 @@ EVENTS: dict[str, Event] = {
     "group.blocked": Event("A group waits for what can no longer come.", ("group",)),
     "group.missed": Event("Runs of a scheduled job never came to be; said once for all of them.", ("group", "runs")),
     "group.skipped": Event("A run of a scheduled job is left out, since the last one goes on.", ("group",)),
+    "group.halted": Event("Workers are not replaced any further: one has failed.", ("group",)),
     "group.scaled": Event("An operator wants another number of workers.", ("group", "workers", "file_workers")),
     "group.signalled": Event("An operator has sent a signal to workers of the group.", ("group", "signal")),
     "control.unavailable": Event("There can be no control socket where it should be; the site runs without.", ()),

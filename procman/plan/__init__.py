@@ -18,6 +18,7 @@ from procman.plan.launch import Launch, Limit, Privileges, Python, SpawnPath, Th
 from procman.plan.listen import Listen, ListenKind
 from procman.plan.restart import Backoff, OnExhausted, Restart, Scope, Stop, Strategy, When
 from procman.plan.site import Condition, GroupPlan, Kind, LogFormat, LogPlan, Orphans, Plan
+from procman.plan.update import Update, UpdateOrder
 
 __all__ = [
     "Backoff",
@@ -49,6 +50,8 @@ __all__ = [
     "Stop",
     "Strategy",
     "Threads",
+    "Update",
+    "UpdateOrder",
     "When",
     "diff",
     "digest",

@@ -12,6 +12,7 @@ from procman.plan.launch import Launch, Limit, Privileges, Python
 from procman.plan.listen import Listen
 from procman.plan.restart import Backoff, Restart, Stop
 from procman.plan.site import GroupPlan, LogPlan, Plan
+from procman.plan.update import Update
 
 Read = Callable[[Any], Any]
 """From what json has read, with tuples for its lists, to a value of a plan."""
@@ -41,6 +42,7 @@ NESTED: dict[Callable[..., Any], dict[str, Read]] = {
         "stop": one(Stop),
         "ready": one_or_none(Ready),
         "health": one_or_none(Health),
+        "update": one(Update),
     },
     Launch: {"privileges": one_or_none(Privileges), "listen": many(Listen), "python": one_or_none(Python)},
     Privileges: {"limits": many(Limit)},

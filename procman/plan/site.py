@@ -9,6 +9,7 @@ from procman.plan.job import Schedule
 from procman.plan.launch import Launch
 from procman.plan.listen import Listen
 from procman.plan.restart import Restart, Stop
+from procman.plan.update import Update
 
 Condition = Literal["started", "ready", "completed", "ended"]
 Kind = Literal["service", "job"]
@@ -32,6 +33,7 @@ class GroupPlan(NamedTuple):
     ready: Ready | None = None
     """None: a worker is ready when its program has begun."""
     health: Health | None = None
+    update: Update = Update()
     schedule: Schedule | None = None
     """Of a job: when it runs; None: once."""
     deadline: float | None = None

@@ -13,8 +13,9 @@ from procman.plan import GroupPlan, Scope
 from procman.policy.events import Signal, State
 from procman.policy.order import Goal
 from procman.policy.restart import Budget, Fate
+from procman.policy.rollout import begin
 from procman.policy.step import Step
-from procman.policy.worker import LIVE, Worker
+from procman.policy.worker import LIVE, Worker, is_up
 
 if TYPE_CHECKING:
     from procman.policy.supervisor import Supervisor
@@ -76,12 +77,9 @@ def start(
 def restart(
     group: Supervisor, tasks: Collection[int], step: Step, *, whole: bool, reason: str = "restarted by hand"
 ) -> None:
-    """Have these tasks run anew: those that run are stopped first, by their rules."""
+    """Have these tasks run anew: those that run are replaced by the group's rule; one without a pid is new as it is."""
+    begin(group, [worker for worker in _workers(group, tasks) if is_up(worker) and worker.pid is not None], reason)
     start(group, tasks, step, whole=whole, reason=reason)
-    for worker in _workers(group, tasks):
-        if worker.state in (State.STARTING, State.RUNNING) and worker.pid is not None:  # else it is new as it is
-            worker.end(Fate(State.STOPPED, ""), reason, step)
-            worker.signal(worker.stop.signal, worker.stop.scope, step)
 
 
 def stop(group: Supervisor, tasks: Collection[int], step: Step) -> None:

@@ -18,6 +18,7 @@ from procman.policy.helpers import Helpers
 from procman.policy.operator import Operator
 from procman.policy.order import Goal, Order
 from procman.policy.requests import Asked, Departed
+from procman.policy.rollout import roll
 from procman.policy.runs import called
 from procman.policy.sockets import Sockets
 from procman.policy.step import Step
@@ -55,13 +56,15 @@ class Manager:
         self._sockets = Sockets()
         self._operator = Operator()
         self._deadlines = Deadlines()
+        self._pauses: dict[str, float] = {}
+        """Until when the replacement of a group rests."""
         self._loads = 0
         """Loads wanted: 0; 1, and the loader is at it; 2, one more when it is done."""
         self._stop_timeout = stop_timeout
 
     def deadline(self) -> float | None:
         """The instant at which the manager wants to hear `TimePassed`; None if only events matter."""
-        mine = (self._shutdown.kill_at, self._draining.deadline, self._helpers.deadline)
+        mine = (self._shutdown.kill_at, self._draining.deadline, self._helpers.deadline, *self._pauses.values())
         return min([time for time in (self._deadlines.least(), *mine) if time is not None], default=None)
 
     def handle(self, event: events.Event, now: float) -> events.Outcome:
@@ -153,6 +156,7 @@ class Manager:
                 self.groups[owner.id.group].due(owner, step)
             elif (group := self.groups.get(owner.group)) and group.runs is owner:
                 owner.due(group, step)
+        step.moved.update((name, None) for name, until in self._pauses.items() if until <= step.now)
         self._helpers.due(step)
         self._drained(self._draining.due(step), step)
 
@@ -256,6 +260,8 @@ class Manager:
         while step.moved:
             name, _ = step.moved.popitem()
             group, planned = self.groups[name], self._order.knows(name)
+            roll(group, step)
+            self._note_pause(group)
             self._stock.take(group, planned)
             self.zygotes.look(group, step)
             if not planned and not group.slots:
@@ -273,3 +279,10 @@ class Manager:
             self._drain(self._shutdown.code, self._shutdown.reason, step)
         elif self.phase is Phase.RUNNING and not self._loads:
             self._drain(*self._stock.outcome, step)
+
+    def _note_pause(self, group: Supervisor) -> None:
+        until = group.rollout.deadline if group.rollout else None
+        if until is None:
+            self._pauses.pop(group.plan.name, None)
+        else:
+            self._pauses[group.plan.name] = until

@@ -14,18 +14,19 @@ from procman.policy.hand import Hand, keeps_up
 from procman.policy.order import Goal
 from procman.policy.regroup import Regroup
 from procman.policy.restart import Budget, Ending, Failure, Fate, Ladder, describe
+from procman.policy.rollout import Rollout, begin
 from procman.policy.runs import Runs
 from procman.policy.step import Step
 from procman.policy.verdict import conclude, settle
-from procman.policy.worker import LIVE, Generations, Slot, Worker
+from procman.policy.worker import LIVE, Generations, Slot, Worker, is_up
 
 
 class Supervisor:
     """The workers of one group."""
 
     __slots__ = (
-        "blocked", "budget", "coming", "failure", "generations", "goal", "hand", "plan", "refused", "regroup", "runs",
-        "slots", "tally", "waits_for",
+        "blocked", "budget", "coming", "failure", "generations", "goal", "hand", "plan", "refused", "regroup",
+        "rollout", "runs", "slots", "tally", "waits_for",
     )  # fmt: skip
 
     def __init__(self, plan: GroupPlan, generations: Generations) -> None:
@@ -46,6 +47,7 @@ class Supervisor:
         """How many workers are in each state."""
         self.runs, self.budget = Runs(plan.name), Budget()
         self.regroup: Regroup | None = None
+        self.rollout: Rollout | None = None
         self.failure: Failure | None = None
         """The first failure for good since the plan last changed."""
 
@@ -85,6 +87,8 @@ class Supervisor:
         for slot in self.slots:
             self._follow_plan(slot, changed, step)
         self.fill()
+        stale = [slot.worker for slot in self.slots if slot.worker.launch != plan.launch and is_up(slot.worker)]
+        begin(self, stale, why_stale(stale[0].launch, plan.launch) if stale else "")
         self.pursue(self.goal, "the configuration changed", step)
 
     def fill(self) -> None:
@@ -130,6 +134,8 @@ class Supervisor:
     def forked(self, slot: Slot, pid: int, step: Step) -> None:
         """The worker has a process now; if it is no longer wanted, this is the moment to say so."""
         slot.worker.pid, slot.worker.started_at = pid, step.now  # it may have waited for its zygote
+        if self.rollout:
+            step.moved[self.plan.name] = None  # perhaps it is its turn
         self.move(slot.worker, "no longer wanted", step)
 
     def start_failed(self, slot: Slot, error: StartFailed, step: Step) -> None:
@@ -181,8 +187,6 @@ class Supervisor:
             return "stopped by hand"
         if self.gave_up:
             return "its group has given up"
-        if worker.launch != self.plan.launch:
-            return why_stale(worker.launch, self.plan.launch)
         return self.regroup.cause if self.regroup else None
 
     def move(self, worker: Worker, reason: str, step: Step) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from procman.policy.ending import Phase
 from procman.policy.events import State
 from procman.policy.supervisor import Supervisor
-from procman.policy.worker import LIVE
+from procman.policy.worker import LIVE, is_up
 
 Key = tuple[str, int]
 
@@ -38,8 +38,8 @@ class Wait:
         for slot in group.slots:
             worker = slot.worker
             if worker.id.task in tasks:
-                runs = worker.state in (State.STARTING, State.RUNNING)
-                self._up[worker.id[:2]] = worker.id.generation + (not runs)
+                first = group.rollout.awaits(worker.id.task) if group.rollout else 0
+                self._up[worker.id[:2]] = max(first, worker.id.generation + (not is_up(worker)))
 
     def for_new(self, group: Supervisor, tasks: Collection[int]) -> None:
         """Wait for these to run the code that is being imported."""
@@ -93,6 +93,8 @@ class Wait:
             return "stopped by hand meanwhile"
         if due and worker.state is State.FAILED:
             return f"failed: {worker.last.how}" if worker.last else "failed"
+        if group.rollout and group.rollout.halted and group.rollout.awaits(task) > worker.id.generation:
+            return f"the replacement has stopped: {group.rollout.halted}"
         if group.gave_up and group.failure:
             return f"its group has given up: {group.failure.text}"
         if not due and group.refused and worker.state is State.RUNNING and worker.launch == group.plan.launch:

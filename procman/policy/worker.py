@@ -136,6 +136,11 @@ class Worker:
             step.actions.append(Signal(self.id, self.pid, SIGCONT, scope))
 
 
+def is_up(worker: Worker) -> bool:
+    """Whether it runs, or is about to, and nobody has asked it to end."""
+    return worker.state in (State.STARTING, State.RUNNING)
+
+
 class Slot(NamedTuple):
     """A place for one worker; its index among the group's slots is the task id."""
 

@@ -297,3 +297,8 @@ def test_an_env_file_that_is_no_text_is_named(tmp_path: Path) -> None:
 def test_a_directory_as_env_file_is_placed_where_it_is_named(tmp_path: Path) -> None:
     result = load(tmp_path, LEAST + 'env_file = "."\n')
     assert "site.toml:4:12: the env file .: this is a directory, not a regular file" in said(result)
+
+
+def test_the_rule_for_replacing_workers_is_taken_over(tmp_path: Path) -> None:
+    made = plan_of(tmp_path, LEAST + 'update = { parallel = 2, pause = "1s" }\n')
+    assert made.groups[0].update == plan.Update(parallel=2, pause=1.0)

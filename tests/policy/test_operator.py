@@ -85,7 +85,8 @@ def test_a_stop_by_hand_cancels_a_backoff() -> None:
 def test_a_restart_by_hand_counts_on_no_budget_and_keeps_the_task() -> None:
     site = Operated(group("a", workers=2, restart=Restart(max_restarts=0)))
     site.do("restart", "a")
-    stopped(site, "a:1", "a:0")
+    stopped(site, "a:0")
+    stopped(site, "a:1")
     assert (site.state("a:0"), site.state("a:1"), site.manager.groups["a"].budget.used) == ("running", "running", 0)
     assert (site.id("a:0").generation, site.replies[-1]) == (2, Done())
 

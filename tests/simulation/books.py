@@ -96,7 +96,7 @@ class Run:
 class SlotBook:
     """A task id of a group."""
 
-    __slots__ = ("due", "next", "run", "state", "streak", "unready")
+    __slots__ = ("due", "last", "next", "run", "state", "streak", "unready")
 
     def __init__(self) -> None:
         self.next: Run | None = None
@@ -105,6 +105,8 @@ class SlotBook:
         self.unready = False
         """Running, and marked as not ready."""
         self.run: Run | None = None
+        self.last = 0
+        """The generation of its last run."""
         self.streak = 0
         """Automatic restarts in a row, without a stable run."""
         self.due: float | None = None

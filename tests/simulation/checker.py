@@ -164,10 +164,17 @@ class Checker:
         else:
             need((action.signal, action.scope) == (run.stop.signal, run.stop.scope), f"{action.worker} gets {action}")
             need(run.asked_at is None, f"{action.worker} is told to stop twice")
-            need(not self.site.keeps(run), f"{action.worker} is told to stop without a cause")
+            if self.site.keeps(run):
+                self._takes_its_turn(run)
             self._asked(run)
         run.hears = run.hears or (action.signal, action.scope) == (SIGTERM, "tree")
         return action
+
+    def _takes_its_turn(self, run: Run) -> None:
+        """Nothing but a replacement can be the cause."""
+        turns = self.site.turns[run.worker.group]
+        need(turns.is_due(run), f"{run.worker} is told to stop without a cause")
+        turns.taken.append(run)
 
     def _dumps(self, run: Run, action: Signal) -> bool:
         """Whether this signal is the one for a trace, before an unhealthy worker is told to stop."""
@@ -283,6 +290,7 @@ class Checker:
         elif slot.state is State.FAILED:
             need(fresh, f"{where}: it had failed for good")
         slot.run, slot.next, slot.due, slot.unready = run, None, None, False
+        slot.last = run.worker.generation if run is not None else 0
 
     def _regrouped(self, group: GroupBook, where: str) -> None:
         """One-for-all comes to its end: all are down, and the delay is over."""

@@ -24,6 +24,7 @@ from procman.plan import (
     Ready,
     Restart,
     Stop,
+    Update,
     When,
 )
 from procman.policy.events import Load, Loaded, LoadFailed, ReopenLog, ShutDown, Spawn, ZygoteOrder
@@ -56,6 +57,7 @@ ESCAPES = (Escape(), Escape(0.5), Escape(None), Escape(3.0), Escape(0.25, heirs=
 WHEN: tuple[When, ...] = ("always", "on-failure", "on-failure", "on-failure", "never")
 CONDITIONS: tuple[Condition, ...] = ("started", "ready", "completed", "ended")
 SOCKETS = ((), (), (Listen("web", "tcp", "::1", 80),), (Listen("web", "tcp", "::1", 80), Listen("in", "unix", "/in")))
+UPDATES = (Update(), Update(), Update(parallel=2), Update(pause=1.0), Update(parallel=9))
 MOODS = ((), (), ((0.5, False),), ((0.25, False), (0.5, True)), ((0.0, True), (1.0, False), (2.0, True)))
 READY = (
     *(None, None, None, Ready("notify", timeout=1.0), Ready("http", timeout=2.0), Ready("fd", timeout=30.0)),
@@ -228,6 +230,7 @@ def _group(random: Random, name: str) -> GroupPlan:
         restart=restart,
         stop=_stop(random),
         after=after,
+        update=random.choice(UPDATES),
         ready=None if job else random.choice(READY),
         health=None if job else random.choice(HEALTH),
     )

@@ -42,6 +42,7 @@ def check_step(site: SiteBook, manager: Manager, event: Event, live: Mapping[int
     need(wrong is None, str(wrong))
     for name, group in list(site.groups.items()):
         _update(site, group)
+        _check_turns(site, name, group, event)
         if group.gone and not group.slots:
             del site.groups[name]
     need(manager.census.strays == site.strays, f"{manager.census.strays} strays, there are {site.strays}")
@@ -62,6 +63,8 @@ def check_settled(site: SiteBook, manager: Manager) -> None:
                 state is State.STOPPED and (group.unmet or group.gave_up or task in group.held)
             )
             need(fine, f"{name}:{task} is {state} for ever")
+            stale = slot.run is not None and slot.run.launch != group.plan.launch and not site.turns[name].halted
+            need(not stale, f"{name}:{task} runs with an old plan for ever")
 
 
 def _check_owners(site: SiteBook, manager: Manager, live: Mapping[int, Leader]) -> None:
@@ -102,7 +105,7 @@ def _check_run(site: SiteBook, run: Run, held_up: bool) -> None:
     elif held_up and run in site.told:
         group = site.groups[who.group]
         by_hand = who.task in group.held or who.task >= group.plan.workers
-        unwanted = by_hand or group.gave_up or group.gone or run.launch != group.plan.launch or run.fault
+        unwanted = by_hand or group.gave_up or group.gone or run.fault or site.turns[who.group].is_due(run)
         need(unwanted, f"{who} is told to stop before its dependents are down")
 
 
@@ -132,6 +135,18 @@ def _update(site: SiteBook, group: GroupBook) -> None:
         need(not missing, f"{name}: nobody starts {missing}")
 
 
+def _check_turns(site: SiteBook, name: str, group: GroupBook, event: Event) -> None:
+    """No more are replaced at once than may be, and nobody waits without a reason; before the first plan none is."""
+    turns = site.turns[name]
+    if site.down_at is not None or group.gone:
+        turns.old.clear()
+    turns.look(group, lambda task: site.wants(WorkerId(name, task, 0)), site.now)
+    turns.take(group, site.now)
+    pauses = turns.rest_until > 0.0 and not isinstance(event, TimePassed)
+    for run in turns.waiting(group) if not pauses else ():
+        need(turns.may_wait(group, site.now), f"{run.worker} is not replaced, and nobody else is")
+
+
 def _check_deadline(site: SiteBook, manager: Manager, event: Event) -> None:
     """The manager's deadline is the least of all that are known; after it was told of one, it names no past one."""
     known: list[float] = [] if site.limit_at is None else [site.limit_at]
@@ -145,6 +160,8 @@ def _check_deadline(site: SiteBook, manager: Manager, event: Event) -> None:
                 known.append(due)
         if group.regroup is not None and group.regroup.due is not None:
             known.append(group.regroup.due)
+        if (due := site.turns[group.plan.name].due(group)) is not None:
+            known.append(due)
     known += site.helpers_due + ([] if site.drain_until is None else [site.drain_until])
     named, expected = manager.deadline(), min(known, default=None)
     if manager.exit_code is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from signal import SIGKILL
 from typing import assert_never
 
@@ -37,6 +38,7 @@ from procman.policy.requests import Asked, Departed, Down, Request, ShowStatus
 from tests.simulation.books import GroupBook, Run, SlotBook, Verdict
 from tests.simulation.operator_book import OperatorBook
 from tests.simulation.pulse_book import feel, look
+from tests.simulation.turn_book import Turns
 from tests.simulation.zygote_book import Falls, ZygoteBook
 
 SLACK = 1e-9
@@ -51,6 +53,8 @@ class SiteBook:
         self.default_timeout = stop_timeout
         self.plan: Plan | None = None
         self.groups: dict[str, GroupBook] = {}
+        self.turns: defaultdict[str, Turns] = defaultdict(Turns)
+        """The replacements that are under way, by group."""
         self.by_pid: dict[int, Run] = {}
         self.operator = OperatorBook()
         self.zygotes = ZygoteBook()
@@ -161,6 +165,7 @@ class SiteBook:
         if name is not None:
             self.changed.add(name)
             self.failures.pop(name, None)
+            self._replace_stale(self.groups[name])
 
     def wants(self, worker: WorkerId) -> bool:
         """Whether this slot should have a worker, dependencies apart."""
@@ -169,11 +174,9 @@ class SiteBook:
         return self.down_at is None and planned and not group.gave_up
 
     def keeps(self, run: Run) -> bool:
-        """Whether this very run should go on."""
+        """Whether this very run should go on, as far as it is not to be replaced."""
         group = self.groups[run.worker.group]
-        restarted = run.worker[:2] in self.operator.restarted
-        wanted = self.wants(run.worker) and run.launch == group.plan.launch and run.fault is None
-        return wanted and group.regroup is None and not restarted
+        return self.wants(run.worker) and run.fault is None and group.regroup is None
 
     def find(self, worker: WorkerId) -> tuple[GroupBook, SlotBook]:
         """The books of a worker's group and slot."""
@@ -272,7 +275,7 @@ class SiteBook:
             run.final = verdict if wanted and fresh else stopped
         else:
             run.final = verdict
-        name, held = run.worker.group, run.worker.task in group.held
+        name, held = run.worker.group, run.worker.task in group.held or run.worker.task >= group.plan.workers
         if run.final.to is State.EXITED and not held and self.plan is not None and self.plan.exit_code_from == name:
             self.end(status(run))
 
@@ -296,6 +299,7 @@ class SiteBook:
             elif group.follow(planned):
                 self.changed.add(planned.name)
                 self.failures.pop(planned.name, None)
+                self._replace_stale(group)
         kept = {planned.name for planned in plan.groups}
         for name, group in self.groups.items():
             if name not in kept:
@@ -303,6 +307,14 @@ class SiteBook:
                 group.forget_hand()
                 group.file_workers = 0
                 self.failures.pop(name, None)
+
+    def _replace_stale(self, group: GroupBook) -> None:
+        self._replace(group.plan.name, [run for run in group.runs() if run.launch != group.plan.launch])
+
+    def _replace(self, name: str, runs: list[Run]) -> None:
+        """These runs are to be replaced, those of them that are not on their way out."""
+        up = [run for run in runs if run.asked_at is None and run.end is None and run.error is None]
+        self.turns[name].want(up)
 
     def _asked(self, request: Request) -> None:
         if isinstance(request, Down):
@@ -315,6 +327,10 @@ class SiteBook:
             alone = None if self.plan is None else self.plan.exit_code_from
             for name in self.operator.hear(request, groups, alone, self._renews):
                 self.failures.pop(name, None)
+            for name, task in self.operator.restarted:
+                slot = self.groups[name].slots.get(task)
+                if slot is not None and slot.run is not None and slot.run.pid is not None:
+                    self._replace(name, [slot.run])
 
     def _renews(self, name: str) -> bool:
         assert self.plan is not None, "only a site that runs has groups"

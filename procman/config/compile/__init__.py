@@ -48,6 +48,7 @@ def _group(name: str, group: model.Group, around: Surroundings) -> plan.GroupPla
         after=tuple(group.after.items()),
         schedule=_schedule(group),
         deadline=group.deadline,
+        update=plan.Update(parallel=group.update.parallel, pause=group.update.pause),
     )
 
 

@@ -16,6 +16,7 @@ from procman.config.model.order import After
 from procman.config.model.python import Arguments, CallableName, ModulePath, Modules, check_program
 from procman.config.model.restart import Restart
 from procman.config.model.stop import Stop
+from procman.config.model.update import Update
 from procman.config.table import Table, option
 from procman.config.values import BadValueError, show
 
@@ -97,6 +98,7 @@ class Defaults(Table):
     )
     restart: Restart = option({}, "The restart policy.")
     stop: Stop = option({}, "How workers are stopped.")
+    update: Update = option({}, "How workers are replaced.")
 
 
 class Group(Defaults):

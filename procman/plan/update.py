@@ -1,0 +1,17 @@
+"""How the workers of a group are replaced: after a restart or a reload that changed them, for their age or size."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+UpdateOrder = Literal["stop-first", "start-first"]
+
+
+class Update(NamedTuple):
+    """The rule for replacing workers."""
+
+    order: UpdateOrder = "stop-first"
+    parallel: int = 1
+    """So many at once; the next one's turn comes when one is running, or ready if it has to show that."""
+    pause: float = 0.0
+    """Seconds between one that is done and the next one's turn."""
