@@ -1,14 +1,15 @@
-"""The deadlines of all workers and runs, least first. An entry counts only while it is still its owner's deadline."""
+"""The deadlines of workers, runs and replacements, least first. An entry counts while it is its owner's deadline."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from heapq import heappop, heappush
 
+from procman.policy.rollout import Rollout
 from procman.policy.runs import Runs
 from procman.policy.worker import Worker
 
-Owner = Worker | Runs
+Owner = Worker | Runs | Rollout
 
 
 class Deadlines:

@@ -56,15 +56,13 @@ class Manager:
         self._sockets = Sockets()
         self._operator = Operator()
         self._deadlines = Deadlines()
-        self._pauses: dict[str, float] = {}
-        """Until when the replacement of a group rests."""
         self._loads = 0
         """Loads wanted: 0; 1, and the loader is at it; 2, one more when it is done."""
         self._stop_timeout = stop_timeout
 
     def deadline(self) -> float | None:
         """The instant at which the manager wants to hear `TimePassed`; None if only events matter."""
-        mine = (self._shutdown.kill_at, self._draining.deadline, self._helpers.deadline, *self._pauses.values())
+        mine = (self._shutdown.kill_at, self._draining.deadline, self._helpers.deadline)
         return min([time for time in (self._deadlines.least(), *mine) if time is not None], default=None)
 
     def handle(self, event: events.Event, now: float) -> events.Outcome:
@@ -154,9 +152,8 @@ class Manager:
         for owner in self._deadlines.pop_due(step.now):
             if isinstance(owner, Worker):
                 self.groups[owner.id.group].due(owner, step)
-            elif (group := self.groups.get(owner.group)) and group.runs is owner:
+            elif group := self.groups.get(owner.group):
                 owner.due(group, step)
-        step.moved.update((name, None) for name, until in self._pauses.items() if until <= step.now)
         self._helpers.due(step)
         self._drained(self._draining.due(step), step)
 
@@ -229,8 +226,8 @@ class Manager:
     def _shut_down(self, code: int, reason: str, step: Step, goal: Goal = Goal.DOWN) -> None:
         assert self.plan is not None, "a site stops only after it has started"
         self.phase = Phase.STOPPING
-        timeout = self.plan.stop_timeout if self.plan.stop_timeout is not None else self._stop_timeout
-        self._shutdown.begin(code, reason, timeout, step.now)
+        own = self.plan.stop_timeout
+        self._shutdown.begin(code, reason, self._stop_timeout if own is None else own, step.now)
         step.notice("site.stopping", "error" if code else "info", reason, digest=self.digest, exit_code=code)
         for name, group in self.groups.items():
             group.pursue(goal if goal is Goal.KILL else self._order.goal_at_stop(name), reason, step)
@@ -253,15 +250,12 @@ class Manager:
             self.phase, self.exit_code = Phase.ENDED, self._draining.code
             self.last_word = self._draining.last_word(self.census.orphans, step)
 
-    # --- from group to group -----------------------------------------------------------------------------
-
     def _follow(self, step: Step) -> None:
         """Carry what changed in one group to those that depend on it, and to the site."""
         while step.moved:
             name, _ = step.moved.popitem()
             group, planned = self.groups[name], self._order.knows(name)
             roll(group, step)
-            self._note_pause(group)
             self._stock.take(group, planned)
             self.zygotes.look(group, step)
             if not planned and not group.slots:
@@ -279,10 +273,3 @@ class Manager:
             self._drain(self._shutdown.code, self._shutdown.reason, step)
         elif self.phase is Phase.RUNNING and not self._loads:
             self._drain(*self._stock.outcome, step)
-
-    def _note_pause(self, group: Supervisor) -> None:
-        until = group.rollout.deadline if group.rollout else None
-        if until is None:
-            self._pauses.pop(group.plan.name, None)
-        else:
-            self._pauses[group.plan.name] = until

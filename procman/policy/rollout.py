@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 class Rollout:
     """One replacement of a group that is under way."""
 
-    __slots__ = ("_rest_until", "_targets", "_turns", "deadline", "halted", "reason")
+    __slots__ = ("_rest_until", "_targets", "_turns", "deadline", "group", "halted", "reason")
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, group: str, reason: str) -> None:
+        self.group = group
         self.reason = reason
         self.halted = ""
         """Why it has stopped before its end; empty if it has not."""
@@ -55,12 +56,18 @@ class Rollout:
         for task in waiting[: max(0, group.plan.update.parallel - len(self._turns))]:
             if step.now < self._rest_until:
                 self.deadline = self._rest_until
+                step.deadlines.append((self.deadline, self))
                 break
             self._turns.add(task)
             worker = group.slots[task].worker
             worker.end(Fate(State.STOPPED, ""), self.reason, step)
             worker.signal(worker.stop.signal, worker.stop.scope, step)
         return bool(self._targets)
+
+    def due(self, group: Supervisor, step: Step) -> None:
+        """The pause is over."""
+        if group.rollout is self:
+            step.moved[self.group] = None
 
     def _can_go(self, group: Supervisor, task: int) -> bool:
         """Whether its worker is one that can be told to end; else it is on its way already, or has no process yet."""
@@ -90,7 +97,7 @@ class Rollout:
 def begin(group: Supervisor, workers: list[Worker], reason: str) -> None:
     """Have these workers replaced, besides those that are being replaced already."""
     if workers:
-        rollout = group.rollout or Rollout(reason)
+        rollout = group.rollout or Rollout(group.plan.name, reason)
         rollout.reason, rollout.halted = reason, ""
         for worker in workers:
             rollout.want(worker)
@@ -101,4 +108,4 @@ def roll(group: Supervisor, step: Step) -> None:
     """Something has changed in the group, or time has passed."""
     rollout = group.rollout
     if rollout is not None and (group.goal is not Goal.RUN or not rollout.advance(group, step)):
-        group.rollout = None
+        rollout.deadline = group.rollout = None

@@ -128,7 +128,9 @@ class Runs:
     # --- deadlines ---------------------------------------------------------------------------------------
 
     def due(self, group: Supervisor, step: Step) -> None:
-        """Its deadline has come."""
+        """Its deadline has come; of a group that was taken away and came back it is another's."""
+        if group.runs is not self:
+            return
         self.deadline, now, schedule = None, step.now, group.plan.schedule
         if self._over_at is not None and self._over_at <= now:
             self._expire(group, step)

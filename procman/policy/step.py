@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from procman.policy.events import Action, Level, Notice, Outcome, Record
 
 if TYPE_CHECKING:
+    from procman.policy.rollout import Rollout
     from procman.policy.runs import Runs
     from procman.policy.worker import Worker
 
@@ -20,7 +21,7 @@ class Step:
         self.now = now
         self.actions: list[Action] = []
         self.records: list[Record] = []
-        self.deadlines: list[tuple[float, Worker | Runs]] = []
+        self.deadlines: list[tuple[float, Worker | Runs | Rollout]] = []
         """Those that were set, for the manager's heap."""
         self.moved: dict[str, None] = {}
         """Groups in which something changed, in order (a dict, since a set has none)."""
