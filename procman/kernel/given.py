@@ -24,11 +24,13 @@ class Given(NamedTuple):
     """Variables, as they stand. They win over those of the Launch."""
     pid_names: tuple[str, ...] = ()
     """Variables whose value is the worker's own pid (LISTEN_PID)."""
+    cgroup: str = ""
+    """The `cgroup.procs` that it joins before anything else; "" is none."""
 
     @property
     def needs_fork(self) -> bool:
         """Whether only the fork path can do it: vfork's child sets no numbers and knows no pid of its own."""
-        return bool(self.fds or self.pid_names)
+        return bool(self.fds or self.pid_names or self.cgroup)
 
 
 NOTHING = Given()
@@ -58,5 +60,6 @@ def gather(providers: Iterable[Provider], spawn: Spawn) -> Given:
             given.fds + more.fds,
             given.env + more.env,
             given.pid_names + more.pid_names,
+            given.cgroup or more.cgroup,
         )
     return given

@@ -6,12 +6,12 @@ nothing to do it sleeps until a signal, a descriptor or a deadline.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Sequence
 from time import monotonic
-from typing import TYPE_CHECKING, NamedTuple, Protocol, assert_never
+from typing import Protocol, assert_never
 
+from procman.kernel.cgroup import Cgroups
 from procman.kernel.descriptors import seal_descriptors
 from procman.kernel.drain import Drain as Draining
 from procman.kernel.given import Provider
@@ -20,11 +20,12 @@ from procman.kernel.helpers import Helpers
 from procman.kernel.kinds import helper_kinds
 from procman.kernel.loader import Loader
 from procman.kernel.poller import Poller
+from procman.kernel.reaper import DEATHS_IN_A_ROW, Death, reap
 from procman.kernel.say import say
 from procman.kernel.signals import SignalPipe
 from procman.kernel.spawn import Spawner
 from procman.kernel.starter import Starter, draw
-from procman.kernel.tree import Trees
+from procman.kernel.trees import Trees
 from procman.plan import LogPlan
 from procman.policy.events import (
     Action,
@@ -46,30 +47,15 @@ from procman.policy.events import (
     Strays,
     TimePassed,
     TreeEnded,
-    Usage,
     Wish,
     WorkerId,
 )
 from procman.policy.requests import Answer
 
-if TYPE_CHECKING:
-    import resource
-
 LOAD_TIMEOUT_S = 30.0
 FACTS_IN_A_ROW = 256
 """So many queued facts at most before deadlines and signals have their turn: facts can make facts."""
-DEATHS_IN_A_ROW = 4096
-"""So many of the dead are reaped at most before the others' orphans are looked for."""
 _LONGEST_SLEEP_S = 86400.0  # epoll counts milliseconds in an int
-
-
-class _Death(NamedTuple):
-    """A child that was reaped, and whose end is not told yet."""
-
-    pid: int
-    status: int
-    rusage: resource.struct_rusage
-    leftover: bool
 
 
 class Log(Protocol):
@@ -83,6 +69,7 @@ class LinuxKernel:
     """`loop.Kernel` over Linux. One in a process: signals and children belong to the process as a whole."""
 
     __slots__ = (
+        "_cgroups",
         "_children_may_have_ended",
         "_dead",
         "_drain",
@@ -116,12 +103,13 @@ class LinuxKernel:
         self.tell = self._facts.append  # has `wait` give an event, in its turn
         self._facts_in_a_row = 0
         self._children_may_have_ended = True
-        self._dead: deque[_Death] = deque()
+        self._dead: deque[Death] = deque()
         self._trees = Trees(self._tell_of_trees, self._children_of_its_own)
         self._drain = Draining(poller, self._facts.append, self._children_of_its_own)
         self._signals = SignalPipe(poller, self._signalled)  # before the first child: CHLD may be ignored still
         self._spawner = Spawner()
-        self._starter = Starter(poller, self._spawner, providers, self._facts.append, self._begun)
+        self._cgroups = Cgroups()
+        self._starter = Starter(poller, self._spawner, (self._cgroups, *providers), self._facts.append, self._begun)
         self._guard = Guarding(self._spawner, lambda reason: self.tell(HelperEnded("guard", reason, draw())))
         kinds = helper_kinds(poller, self._spawner, self._guard, library, self.tell)
         kinds["zygote"] = lambda name, _tell: self._starter.zygote(name)
@@ -159,6 +147,7 @@ class LinuxKernel:
         """See `loop.Kernel`."""
         match action:
             case Spawn():
+                self._trees.expect(action)
                 self._starter.start(action)
             case Signal():
                 self._trees.signal(action.pid, action.signal, action.scope)
@@ -176,6 +165,7 @@ class LinuxKernel:
             case ConfigureLog():
                 self._spawner.serve(action.site)
                 self._trees.serve(action.site)
+                self._cgroups.serve(action.site)
                 self._log.configure(action.site, action.log)
             case ReopenLog():
                 self._log.reopen()
@@ -191,6 +181,7 @@ class LinuxKernel:
         self._drain.close()
         self._starter.close()
         self._trees.close()
+        self._cgroups.close()
         self._signals.close()
         self._spawner.close()
 
@@ -212,7 +203,7 @@ class LinuxKernel:
         for death in [one for one in self._dead if one.pid == pid]:  # whose number it has been given
             self._dead.remove(death)
             self._facts.appendleft(self._tell_end(death))
-        self._trees.begun(pid, worker, adopts=False)
+        self._trees.begun(pid, worker, self._cgroups.leaf(worker))
         self._guard.told(pid, worker.group)
 
     # --- reaping ---------------------------------------------------------------------------------------
@@ -220,7 +211,8 @@ class LinuxKernel:
     def _end(self) -> Event | None:
         """One child's end, or what has to be told before it; None if nobody has ended (or it was a helper)."""
         if not self._dead:
-            self._reap()
+            self._dead += reap(self._trees, self._is_a_helper)
+            self._children_may_have_ended = len(self._dead) >= DEATHS_IN_A_ROW
         if not self._dead:
             return None
         if self._dead[0].pid in self._starter:
@@ -228,33 +220,12 @@ class LinuxKernel:
             return self._facts.popleft()
         return self._tell_end(self._dead.popleft())
 
-    def _tell_end(self, death: _Death) -> Exited:
-        pid, status, rusage, leftover = death
-        said = self._starter.reaped(pid)
-        if not leftover:
-            self._guard.forget(pid)
+    def _tell_end(self, death: Death) -> Exited:
+        said = self._starter.reaped(death.pid)
+        if not death.leftover:
+            self._guard.forget(death.pid)
         self._drain.reaped()
-        code = os.waitstatus_to_exitcode(status)
-        usage = Usage(rusage.ru_utime + rusage.ru_stime, rusage.ru_maxrss * 1024)
-        return Exited(pid, code if code >= 0 else None, -code if code < 0 else None, usage, leftover, draw(), said)
-
-    def _reap(self) -> None:
-        """Reap all the dead, so that one look tells whom they have left, and put them into a row."""
-        dead: list[tuple[int, int, resource.struct_rusage]] = []
-        while len(dead) < DEATHS_IN_A_ROW:
-            try:
-                pid, status, rusage = os.wait4(-1, os.WNOHANG)
-            except ChildProcessError:
-                pid = 0
-            if not pid:
-                self._children_may_have_ended = False
-                break
-            if not self._is_a_helper(pid, os.waitstatus_to_exitcode(status)):
-                self._trees.reaped(pid)
-                dead.append((pid, status, rusage))
-        if dead:
-            self._trees.look()
-            self._dead += [_Death(*one, self._trees.leaves(one[0])) for one in dead]
+        return death.fact(said)
 
     def _is_a_helper(self, pid: int, code: int) -> bool:
         """Whether this child that is gone was one of procman's own; then its owner knows now."""

@@ -1,41 +1,25 @@
-"""Whose everybody is: a worker is its leader and all that descends from it, wherever that has gone.
-
-It signals and it looks; it starts nothing, reaps nobody by itself and decides nothing. Stop signals go to the leader's
-group. Who else is of the tree is known by one of three ways: the session (the leader's, or one that a member has made),
-the mark in the environment, and the chain of parents, which is written down whenever a signal is sent, as pids and
-start times, since nginx and redis overwrite the mark.
-
-With its leader gone, a tree is what has become the core's own children, and what is below these: so it is over when the
-last of them is reaped. Whom none of the ways leads to is a stray: counted, and ended with the site.
-
-No signal hits a stranger: an unreaped child keeps its pid, a group that is not empty keeps its number, and everybody
-else is held by a pidfd and looked at again before.
-"""
+"""One worker's tree: its leader and all that descends from it, as far as known. It signals nobody: see `trees.py`."""
 
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from signal import SIGKILL
 
 from procman.kernel import processes
-from procman.kernel.adopted import ChildList, Mark, mark, mark_of
+from procman.kernel.adopted import Mark
+from procman.kernel.cgroup import Leaf
+from procman.kernel.memory import Memory
 from procman.kernel.processes import Process
-from procman.plan import Scope
-from procman.policy.events import Strays, TreeEnded, WorkerId
-
-_NAMED = 5
-"""So many strays are named; the others are counted."""
+from procman.policy.events import Cause
 
 
 class Tree:
     """A worker's tree."""
 
-    __slots__ = ("adopts", "lives", "mark", "orphans", "outside", "pid", "seen", "sent", "sessions", "told")
+    __slots__ = ("adopts", "leaf", "lives", "mark", "orphans", "outside", "pid", "seen", "sent", "sessions", "told")
 
-    def __init__(self, pid: int, mark: Mark, *, adopts: bool) -> None:
-        self.pid, self.mark, self.adopts = pid, mark, adopts
+    def __init__(self, pid: int, mark: Mark, leaf: Leaf | None, *, adopts: bool) -> None:
+        self.pid, self.mark, self.leaf, self.adopts = pid, mark, leaf, adopts
         self.lives = True
         """Whether the leader is not reaped."""
         self.orphans: set[int] = set()
@@ -49,201 +33,18 @@ class Tree:
         self.sent = 0
         """What everybody of it is to hear, whoever turns up; 0: nothing."""
 
+    def members(self) -> list[Process]:
+        """All that can be found now, by the chain of parents and in its cgroup; not the leader. Raises OSError."""
+        pids = [*self.orphans, *(self.leaf.members() if self.leaf else ())]
+        found = [process for pid in pids if pid != self.pid and (process := processes.read(pid))]
+        for pid in (self.pid, *self.orphans):
+            found += processes.descendants(pid)
+        return list({process.pid: process for process in found}.values())
 
-class Trees:
-    """The account of all workers' trees."""
-
-    __slots__ = (
-        "_by_mark", "_children", "_deliver", "_kept", "_leaders", "_leftovers", "_orphans", "_own", "_own_session",
-        "_seen", "_sessions", "_site", "_strays", "_trees",
-    )  # fmt: skip
-
-    def __init__(self, deliver: Callable[[TreeEnded | Strays], None], own: Callable[[], set[int]]) -> None:
-        """`own` gives the children that the core started and that are no workers."""
-        self._deliver, self._own = deliver, own
-        self._children = ChildList()
-        self._own_session = os.getsid(0)
-        self._site = b""
-        self._leaders: set[int] = set()
-        """Those who are not reaped."""
-        self._trees: dict[int, Tree] = {}
-        """By the leader's pid, until nothing is left that is to be ended."""
-        self._leftovers: set[int] = set()
-        """Trees whose leader's end was told, and that are not empty: a `TreeEnded` is due for each."""
-        self._kept: set[Tree] = set()
-        """What leaders have left that adopt."""
-        self._orphans: dict[int, tuple[Process, Tree | None]] = {}
-        """Children that the core did not start, each with the tree that it is of; None: a stray."""
-        self._strays: frozenset[int] = frozenset()
-        """As they were told last."""
-        self._sessions: dict[int, Tree] = {}
-        self._seen: dict[tuple[int, int], Tree] = {}
-        self._by_mark: dict[Mark, Tree] = {}
-
-    def serve(self, site: str) -> None:
-        """From now on workers are marked with this name."""
-        self._site = os.fsencode(site)
-
-    def begun(self, pid: int, worker: WorkerId, *, adopts: bool) -> None:
-        """A worker has this pid now. If it `adopts`, what it leaves behind is nobody's."""
-        numbers = b"%d" % worker.task, b"%d" % worker.generation
-        tree = Tree(pid, mark(self._site, os.fsencode(worker.group), *numbers), adopts=adopts)
-        self._trees[pid] = self._sessions[pid] = self._by_mark[tree.mark] = tree
-        self._leaders.add(pid)
-        self._orphans.pop(pid, None)
-
-    # --- ends --------------------------------------------------------------------------------------------
-
-    def reaped(self, pid: int) -> None:
-        """A child of the core is gone; a `look` follows before anything is asked."""
-        if pid in self._leaders:
-            self._leaders.remove(pid)
-            self._trees[pid].lives = False
-        elif pid in self._orphans:
-            _, tree = self._orphans.pop(pid)
-            if tree is not None:
-                tree.orphans.discard(pid)
-
-    def look(self) -> None:
-        """Children were reaped: find out whose the orphans are that they have left, and which trees are over."""
-        own = self._own()
-        count = len(self._leaders) + len(own) + len(self._orphans)
-        for pid in self._children.without((self._leaders, own, self._orphans), count):
-            with suppress(OSError):  # no descriptor is left to look with: at the next death
-                self._take_in(pid, own)
-        if self._orphans or self._strays:
-            self._tell_strays()
-        for tree in [tree for tree in self._kept if not self._is_left(tree)]:
-            self._kept.remove(tree)
-            self._forget(tree)
-        for tree in [tree for pid in self._leftovers if not self._is_left(tree := self._trees[pid])]:
-            self._leftovers.remove(tree.pid)
-            self._forget(tree)
-            self._deliver(TreeEnded(tree.pid))
-
-    def leaves(self, pid: int) -> bool:
-        """Whether this child, reaped before the last look, was a leader that has left others."""
-        tree = self._trees.get(pid)
-        if tree is None or tree.lives or pid in self._leftovers:
-            return False
-        if not self._is_left(tree):
-            self._forget(tree)
-        elif tree.adopts:
-            self._kept.add(self._trees.pop(pid))
-        else:
-            self._leftovers.add(pid)
-        return pid in self._leftovers
-
-    def close(self) -> None:
-        """Release the descriptor."""
-        self._children.close()
-
-    def _take_in(self, pid: int, own: set[int]) -> None:
-        process = processes.read(pid)
-        if process is None or process.session in own:  # dead, and soon reaped; or a helper's own business
-            return
-        tree = self._tree_of(process)
-        if tree is None and ((now := processes.read(pid)) is None or now.dying):  # and its mark was gone already
-            return
-        self._orphans[pid] = process, tree
-        if tree is not None:
-            tree.orphans.add(pid)
-            self._note(tree, process)
-            if tree.sent:
-                self._send(tree, (process, *processes.descendants(pid)), tree.sent, signal.SIGCONT)
-
-    def _tell_strays(self) -> None:
-        strays = {pid: process.name for pid, (process, tree) in self._orphans.items() if tree is None}
-        if self._strays != strays.keys():
-            self._strays = frozenset(strays)
-            names = [f"{name} (pid {pid})" for pid, name in [*strays.items()][:_NAMED]]
-            self._deliver(Strays(len(strays), ", ".join(names + ["…"] * (len(strays) > _NAMED))))
-
-    def _tree_of(self, process: Process) -> Tree | None:
-        known = self._sessions.get(process.session) or self._seen.get((process.pid, process.started))
-        if known is None and (found := mark_of(process.pid)) is not None:
-            known = self._by_mark.get(found)
-        return known
-
-    def _is_left(self, tree: Tree) -> bool:
-        """Whether anybody is; the dead of its group who have become the core's children are reaped first."""
-        while not tree.orphans and _kill(-tree.pid, 0):
-            try:
-                if os.waitpid(-tree.pid, os.WNOHANG)[0] == 0:
-                    return True
-            except ChildProcessError:
-                return True
-        return bool(tree.orphans)
-
-    def _forget(self, tree: Tree) -> None:
-        """Nobody of it is left: its numbers may be anybody's from now on."""
-        for session in tree.sessions:
-            self._sessions.pop(session, None)
-        for identity in tree.seen:
-            self._seen.pop(identity, None)
-        self._by_mark.pop(tree.mark, None)
-        if self._trees.get(tree.pid) is tree:
-            del self._trees[tree.pid]
-
-    # --- signals -----------------------------------------------------------------------------------------
-
-    def signal(self, pid: int, number: int, scope: Scope) -> None:
-        """Signal a worker or its tree; to what has ended meanwhile, with the fact still queued, nothing is sent."""
-        tree = self._trees.get(pid)
-        if tree is None or not (tree.lives or pid in self._leftovers):
-            return
-        if number != signal.SIGCONT:
-            self._write_down(tree)
-            if not tree.lives or (number == signal.SIGKILL and scope == "tree"):
-                tree.sent = number
-        if not tree.lives:
-            # Somebody has the number of a group whose leader was reaped: then that group is gone.
-            if number not in tree.told and not _kill(pid, 0):
-                _kill(-pid, number)
-        elif scope == "leader" or not _kill(-pid, number):
-            _kill(pid, number)  # also: forked, and on its way to a group of its own
-        else:
-            tree.told.add(number)
-        if tree.sent:
-            self._send(tree, tree.outside, number)
-
-    def _write_down(self, tree: Tree) -> None:
-        """Who is of the tree now, by the chain of parents."""
-        try:
-            roots = [process for pid in tree.orphans if (process := processes.read(pid))]
-            members = [*roots, *(one for pid in (tree.pid, *tree.orphans) for one in processes.descendants(pid))]
-        except OSError:
-            return  # no descriptor is left to look with: what was written down before must do
-        tree.outside = [process for process in members if process.group != tree.pid]
-        for process in tree.outside:
-            self._note(tree, process)
-
-    def _note(self, tree: Tree, process: Process) -> None:
-        if process.session not in (tree.pid, self._own_session, 0):
-            tree.seen.add((process.pid, process.started))
-            self._seen[process.pid, process.started] = tree
-            tree.sessions.add(process.session)
-            self._sessions.setdefault(process.session, tree)
-
-    def _send(self, tree: Tree, members: Iterable[Process], *numbers: int) -> None:
-        for process in members:
-            if process.pid in tree.orphans:  # a child of ours, which has not been reaped
-                for number in numbers:
-                    _kill(process.pid, number)
-                continue
-            with suppress(OSError):  # no descriptor is left: the look after the next death finds who is left
-                pidfd = processes.hold(process)
-                if pidfd is not None:
-                    processes.send(pidfd, process, *numbers)
-                    os.close(pidfd)
-
-
-def _kill(pid: int, number: int) -> bool:
-    """Send a signal; False if there is nobody. Somebody whom it may not signal is somebody."""
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    def cause(self, status: int, memory: Memory) -> Cause | None:
+        """What stands behind the signal that ended the leader, with this wait status; None: nothing that is known."""
+        if os.WCOREDUMP(status):
+            return "core"
+        if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != SIGKILL or SIGKILL in (self.sent, *self.told):
+            return None
+        return "oom" if (self.leaf and self.leaf.oom_kills()) or memory.has_killed() else None

@@ -10,7 +10,7 @@ import json
 from typing import Any, NamedTuple, get_args
 
 from procman.plan import OnExhausted
-from procman.policy.events import Level, State
+from procman.policy.events import Cause, Level, State
 
 _TEXT = {"type": "string"}
 _COUNT = {"type": "integer", "minimum": 0}
@@ -41,6 +41,10 @@ FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "signal": (
         _TEXT,
         "The signal that ended, or was sent to, the worker: `SIGKILL`, or `signal 36` for one without a name.",
+    ),
+    "cause": (
+        {"enum": list(get_args(Cause))},
+        "What stands behind the signal, where it is known: `oom` (the kernel was out of memory), `core` (dumped).",
     ),
     "uptime_s": (_SECONDS, "How long the run lasted, in seconds."),
     "cpu_s": (_SECONDS, "Processor time of the run and its reaped children, in seconds."),
@@ -74,7 +78,7 @@ FIELDS: dict[str, tuple[dict[str, Any], str]] = {
 
 _ALWAYS = ("ts", "level", "event", "site", "reason")
 _WORKER = ("group", "task", "generation", "pid", "from", "to")
-_RUN = ("exit_code", "signal", "uptime_s", "cpu_s", "max_rss_bytes")
+_RUN = ("exit_code", "signal", "cause", "uptime_s", "cpu_s", "max_rss_bytes")
 _RETRY = ("restarts", "budget_left", "delay_s")
 
 

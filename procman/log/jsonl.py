@@ -68,8 +68,9 @@ def _ending(record: Transition) -> str:
     """How the run ended, and what was decided on its slot."""
     text = ""
     if record.exit is not None:
-        code, signal, uptime, usage, _ = record.exit
+        code, signal, uptime, usage, _, cause = record.exit
         how = f'"exit_code":{code}' if signal is None else f'"signal":{quote(signal_name(signal))}'
+        how += f',"cause":"{cause}"' if cause else ""
         text = f',{how},"uptime_s":{uptime:.6f},"cpu_s":{usage.cpu_s:.6f},"max_rss_bytes":{usage.max_rss_bytes}'
     if record.retry is not None:
         restarts, left, delay = record.retry

@@ -14,7 +14,7 @@ from procman.plan.changes import Change, diff, digest, moves
 from procman.plan.checks import Health, HealthBy, OnUnhealthy, Ready, ReadyBy
 from procman.plan.codec import from_json, to_json
 from procman.plan.job import Overlap, Schedule
-from procman.plan.launch import Launch, Limit, Privileges, Python, SpawnPath, Threads
+from procman.plan.launch import Cgroup, Launch, Limit, Privileges, Python, SpawnPath, Threads
 from procman.plan.listen import Listen, ListenKind
 from procman.plan.restart import Backoff, OnExhausted, Restart, Scope, Stop, Strategy, When
 from procman.plan.site import Condition, GroupPlan, Kind, LogFormat, LogPlan, Orphans, Plan
@@ -22,6 +22,7 @@ from procman.plan.update import Update, UpdateOrder
 
 __all__ = [
     "Backoff",
+    "Cgroup",
     "Change",
     "Condition",
     "GroupPlan",

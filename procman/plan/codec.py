@@ -8,7 +8,7 @@ from typing import Any
 
 from procman.plan.checks import Health, Ready
 from procman.plan.job import Schedule
-from procman.plan.launch import Launch, Limit, Privileges, Python
+from procman.plan.launch import Cgroup, Launch, Limit, Privileges, Python
 from procman.plan.listen import Listen
 from procman.plan.restart import Backoff, Restart, Stop
 from procman.plan.site import GroupPlan, LogPlan, Plan
@@ -44,7 +44,12 @@ NESTED: dict[Callable[..., Any], dict[str, Read]] = {
         "health": one_or_none(Health),
         "update": one(Update),
     },
-    Launch: {"privileges": one_or_none(Privileges), "listen": many(Listen), "python": one_or_none(Python)},
+    Launch: {
+        "privileges": one_or_none(Privileges),
+        "listen": many(Listen),
+        "python": one_or_none(Python),
+        "cgroup": one_or_none(Cgroup),
+    },
     Privileges: {"limits": many(Limit)},
     Restart: {"backoff": one_or_none(Backoff)},
 }

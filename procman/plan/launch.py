@@ -54,6 +54,17 @@ class Python(NamedTuple):
     """Which import of the code it is. Always 0 in a configuration: the policy counts."""
 
 
+class Cgroup(NamedTuple):
+    """The cgroup that each worker has for itself, and its limits; None is no limit."""
+
+    memory_max: int | None = None
+    """Bytes."""
+    cpu_max: float | None = None
+    """How many CPUs' time it may use: 0.5 is half a CPU."""
+    pids_max: int | None = None
+    """How many processes and threads."""
+
+
 class Launch(NamedTuple):
     """What a worker is started with. A change of any of it replaces the running workers.
 
@@ -76,3 +87,7 @@ class Launch(NamedTuple):
     """Open sockets, which it finds from descriptor 3 on. Any at all takes the fork path."""
     python: Python | None = None
     """What the workers call, instead of a command."""
+    cgroup: Cgroup | None = None
+    """A cgroup of its own. Takes the fork path."""
+    adopt: bool = False
+    """Whether what a worker has left behind when its leader ends is left alone, until the site ends."""

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from procman import words
 from procman.plan import Backoff, Restart
-from procman.policy.events import Exit, Notice, Retry, StartFailed, State, WorkerId
+from procman.policy.events import Cause, Exit, Notice, Retry, StartFailed, State, WorkerId
 
 FailureKind = Literal["exit", "health", "start"]
 EXIT_CODES: dict[FailureKind, int] = {"exit": 10, "health": 11, "start": 12}
@@ -24,6 +24,9 @@ PERMANENT = frozenset(
     for name in ("ENOENT", "EACCES", "EPERM", "ENOEXEC", "ELOOP", "EISDIR", "ENOTDIR", "ENAMETOOLONG", "E2BIG")
 )
 """Why an exec fails the same way the next time. Anything else (ETXTBSY, ENOMEM, EMFILE, …) may pass."""
+
+
+_CAUSES: dict[Cause | None, str] = {None: "", "oom": " (out of memory)", "core": " (core dumped)"}
 
 
 class Failure(NamedTuple):
@@ -148,7 +151,7 @@ def describe(ending: Ending) -> str:
         return f"cannot start: {ending.error.reason}"
     assert ending.exit is not None, "a run ends by an exit or a start error"
     if ending.exit.signal is not None:
-        return f"killed by {words.signal_name(ending.exit.signal)}"
+        return f"killed by {words.signal_name(ending.exit.signal)}{_CAUSES[ending.exit.cause]}"
     said = f": {ending.exit.said}" if ending.exit.said else ""
     return f"exit status {ending.exit.exit_code}{said}"
 

@@ -149,7 +149,8 @@ class Supervisor:
         worker = slot.worker
         if worker.error is None:
             worker.result = fact.exit_code if fact.signal is None else 128 + fact.signal
-            worker.exit = Exit(fact.exit_code, fact.signal, step.now - worker.started_at, fact.usage, fact.said)
+            life = step.now - worker.started_at
+            worker.exit = Exit(fact.exit_code, fact.signal, life, fact.usage, fact.said, fact.cause)
         conclude(self, slot, Ending(worker.exit, worker.error, fact.draw), fact.leftover, step)
 
     def tree_ended(self, slot: Slot, step: Step) -> None:

@@ -32,6 +32,8 @@ def launch_of(name: str, group: model.Group, around: Surroundings) -> plan.Launc
         privileges=_privileges(group, identity),
         listen=listen_of(name, group, around),
         python=_python(name, group, around),
+        cgroup=_cgroup(group),
+        adopt=group.adopt,
     )
 
 
@@ -40,6 +42,12 @@ def _python(name: str, group: model.Group, around: Surroundings) -> plan.Python 
         return None
     path = [absolute(base_of(("group", name, "path", at), around), one) for at, one in enumerate(group.path)]
     return plan.Python(group.callable, group.args, tuple(path), group.preload, group.threads)
+
+
+def _cgroup(group: model.Group) -> plan.Cgroup | None:
+    """Any limit implies one."""
+    cgroup = plan.Cgroup(group.memory_max, group.cpu_max, group.pids_max)
+    return cgroup if group.cgroup or cgroup != plan.Cgroup() else None
 
 
 def _privileges(group: model.Group, identity: Identity) -> plan.Privileges | None:

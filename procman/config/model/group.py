@@ -90,6 +90,22 @@ class Defaults(Table):
         None, "Whom the kernel ends when memory is short: from -1000 (never them) to 1000 (them first)."
     )
     cpu_affinity: privileges.Cpus | None = option(None, 'The CPUs that they may run on: "0-3,8", or a list of numbers.')
+    cgroup: fields.Bool = option(
+        False,
+        "True: each worker has a cgroup (v2) of its own, and nothing it starts can get away. A limit implies it.",
+    )
+    memory_max: privileges.Memory | None = option(
+        None, 'The most memory that a worker and all it starts may have, as "512MiB"; then the kernel ends one of them.'
+    )
+    cpu_max: privileges.CpuShare | None = option(
+        None, "How many CPUs' time a worker and all it starts may use together: 0.5 is half a CPU."
+    )
+    pids_max: privileges.Pids | None = option(
+        None, "How many processes and threads a worker may be, with all it starts."
+    )
+    adopt: fields.Bool = option(
+        False, "True: what a worker leaves behind when it ends is left alone until the site ends, not ended with it."
+    )
     parent_death_signal: fields.StopSignal | None = option(
         None, "Sent by the kernel to a worker (not to its children) when procman ends, however it ends."
     )

@@ -17,6 +17,19 @@ Capabilities = Annotated[
     tuple[Capability, ...],
     BeforeValidator(fields.list_of('names: ["NET_BIND_SERVICE"]'), json_schema_input_type=list[Capability]),
 ]
+Memory = Annotated[
+    int, PlainValidator(values.parse_size), fields.spelled(values.SIZE_PATTERN, {"type": "integer", "minimum": 1})
+]
+CpuShare = Annotated[
+    float,
+    PlainValidator(lambda value: values.parse_number(value, 0.01, 4096)),
+    WithJsonSchema({"type": "number", "minimum": 0.01, "maximum": 4096}),
+]
+Pids = Annotated[
+    int,
+    PlainValidator(lambda value: values.parse_integer(value, 1, 1 << 22)),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 1 << 22}),
+]
 Nice = Annotated[
     int,
     PlainValidator(lambda value: values.parse_integer(value, -20, 19)),

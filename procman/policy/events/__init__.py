@@ -50,7 +50,7 @@ from procman.policy.events.facts import (
     TreeEnded,
     Unready,
 )
-from procman.policy.events.names import State, Usage, WorkerId
+from procman.policy.events.names import Cause, State, Usage, WorkerId
 from procman.policy.events.records import Exit, Level, Notice, Record, Retry, Transition
 from procman.policy.events.wishes import Load, ReopenLog, ShutDown, Wish
 
@@ -58,6 +58,7 @@ __all__ = [
     "Action",
     "AwaitDemand",
     "Calendar",
+    "Cause",
     "Check",
     "Checked",
     "ConfigureLog",

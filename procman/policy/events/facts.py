@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from procman.plan import Plan
-from procman.policy.events.names import Usage, WorkerId
+from procman.policy.events.names import Cause, Usage, WorkerId
 
 
 class Forked(NamedTuple):
@@ -74,6 +74,7 @@ class Exited(NamedTuple):
     draw: float
     said: str = ""
     """Its last words, if it had any: the last line of a traceback."""
+    cause: Cause | None = None
 
 
 class TreeEnded(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 
 class State(StrEnum):
@@ -35,6 +35,10 @@ class WorkerId(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.group}:{self.task}"
+
+
+Cause = Literal["oom", "core"]
+"""What stands behind a signal: the kernel was out of memory; a core was dumped."""
 
 
 class Usage(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
-from procman.policy.events.names import State, Usage, WorkerId
+from procman.policy.events.names import Cause, State, Usage, WorkerId
 
 Level = Literal["debug", "info", "warning", "error"]
 
@@ -18,6 +18,7 @@ class Exit(NamedTuple):
     usage: Usage
     said: str = ""
     """Its last words, if it had any."""
+    cause: Cause | None = None
 
 
 class Retry(NamedTuple):
