@@ -40,4 +40,4 @@ def _exit(event: dict[str, Any]) -> Exit | None:
         return None
     number = getattr(signal.Signals, event["signal"], 0) if "signal" in event else None
     usage = Usage(event["cpu_s"], event["max_rss_bytes"])
-    return Exit(event.get("exit_code"), number, event["uptime_s"], usage, event.get("cause"))
+    return Exit(event.get("exit_code"), number, event["uptime_s"], usage, cause=event.get("cause"))

@@ -4,33 +4,63 @@ That is its cgroup's (v2, else v1), which a container's limit counts in, or else
 at the start, and then only when somebody has died of a SIGKILL; it decides nothing.
 """
 
-# The core has no pathlib: it costs half a megabyte.
-
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 
-from procman.kernel.cgroup import home, numbers
+from procman.kernel.cgroup import home
 
-_KEY = "oom_kill"
+_KEY = b"\noom_kill "
+_LONGEST = 1 << 16
 
 
 class Memory:
-    """The counter."""
+    """The counter, held open."""
 
-    __slots__ = ("_file", "_seen")
+    __slots__ = ("_descriptor", "_is_read", "_left", "_seen")
 
     def __init__(self) -> None:
-        self._file = next((path for path in _candidates() if _KEY in numbers(path)), "")
-        self._seen = numbers(self._file).get(_KEY, 0)
+        self._descriptor = -1
+        self._seen = self._left = 0
+        """Those that were counted so far, and those of them that nobody has asked about."""
+        self._is_read = False
+        for path in _candidates():
+            with suppress(OSError):
+                self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                if (number := self._count()) is not None:
+                    self._seen = number
+                    return
+                self.close()
 
     def has_killed(self) -> bool:
         """Whether the kernel has ended one more than was asked about so far."""
-        if numbers(self._file).get(_KEY, 0) <= self._seen:
-            return False
-        self._seen += 1
-        return True
+        if not self._is_read:
+            self._is_read = True
+            number = self._count() or 0
+            self._left += max(0, number - self._seen)
+            self._seen = number
+        told, self._left = self._left > 0, max(0, self._left - 1)
+        return told
+
+    def look(self) -> None:
+        """Others have died: when asked, read it again."""
+        self._is_read = False
+
+    def close(self) -> None:
+        """Release the descriptor."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _count(self) -> int | None:
+        try:
+            text = b"\n" + os.pread(self._descriptor, _LONGEST, 0)
+        except OSError:
+            return None
+        _, found, rest = text.partition(_KEY)
+        return int(rest.split(maxsplit=1)[0]) if found else None
 
 
 def _candidates() -> Iterator[str]:

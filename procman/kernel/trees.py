@@ -115,6 +115,7 @@ class Trees:
 
     def look(self) -> None:
         """Children were reaped: find out whose the orphans are that they have left, and which trees are over."""
+        self._memory.look()
         own = self._own()
         count = len(self._leaders) + len(own) + len(self._orphans)
         for pid in self._children.without((self._leaders, own, self._orphans), count):
@@ -151,6 +152,7 @@ class Trees:
     def close(self) -> None:
         """Release the descriptor."""
         self._children.close()
+        self._memory.close()
 
     def _take_in(self, pid: int, own: set[int]) -> None:
         process = processes.read(pid)

@@ -7,7 +7,11 @@ import signal
 import sys
 from typing import Any
 
+import pytest
+
 from procman.kernel import processes
+from procman.kernel.memory import Memory
+from procman.kernel.tree import Tree
 from procman.policy.events import Execed, Exited, Forked
 from tests.kernel.playing import SLEEP, Stage, kill, play, spawn
 
@@ -52,3 +56,21 @@ def test_a_process_that_began_at_another_time_is_a_stranger() -> None:
     os.close(pidfd)
     process.started += 1
     assert processes.hold(process) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "sent", "cause"),
+    [
+        (signal.SIGSEGV | 0x80, 0, "core"),
+        (signal.SIGSEGV, 0, None),
+        (signal.SIGKILL, 0, None),
+        (signal.SIGKILL, signal.SIGKILL, None),
+        (3 << 8, 0, None),
+    ],
+)
+def test_what_stands_behind_a_signal_is_told_where_it_is_known(status: int, sent: int, cause: str | None) -> None:
+    memory = Memory()
+    tree = Tree(1, (), None, adopts=False)
+    tree.sent = sent
+    assert tree.cause(status, memory) == cause
+    memory.close()

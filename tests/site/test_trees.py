@@ -130,3 +130,19 @@ def test_orphans_of_a_worker_that_runs_on_are_left_alone(tmp_path: Path) -> None
         site.until("worker.backoff")
         assert not gone(pids)
         assert site.told("site.strays") == []
+
+
+def test_what_a_worker_that_adopts_leaves_behind_lives_until_the_site_ends(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "go")
+    source = DAEMON + ESCAPES["a daemon that double-forked"] + "\nopen('go').read()\nos._exit(1)"
+    options = (ONCE, "adopt = true", f'cwd = "{tmp_path}"')
+    with up(tmp_path, site_of(group("tree", python(source), *options))) as site:
+        (left,) = escaped(site)
+        (tmp_path / "go").write_text("go")
+        site.until("worker.running", count=2)
+        assert site.states("tree:0") == ["starting", "running", "backoff", "starting", "running"]
+        assert not gone([left])
+        assert site.told("site.strays") == []
+        site.signal(signal.SIGTERM)
+        assert site.wait_for_core() == 0
+        assert gone([left])
