@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from procman.kernel.environment import Start
 
 
+_TOO_BIG = 1 << 31
+_LOST = SpawnError("fork", ECHILD, "its zygote has ended meanwhile")
+
+
 class Wanted(NamedTuple):
     """A worker that is to be born."""
 
@@ -111,15 +115,16 @@ class Zygote:
         channel.ended()
         self._channel, self._ready = None, False
         error = self._begun()
-        self._lose()
+        self._unborn(_LOST)
         if not was_ready and not self._spawns:
             self._fail(error or SpawnError("exec", ECHILD, "its zygote ended before it had imported the program"))
 
     def close(self) -> None:
         """See `Helper`. Nobody waits here any more."""
         self._midwife.forget(self._name)
-        self._end()
-        self._abandon(SpawnError("fork", ECANCELED, "its zygote was ended"))
+        error = SpawnError("fork", ECANCELED, "its zygote was ended")
+        self._end(error)
+        self._abandon(error)
 
     def want(self, wanted: Wanted) -> None:
         """Have this worker born, or executed, in its turn."""
@@ -147,43 +152,45 @@ class Zygote:
             os.close(self._pipe)
             self._pipe = -1
 
-    def _end(self) -> None:
+    def _end(self, error: SpawnError) -> None:
         channel, self._channel, self._ready = self._channel, None, False
         if channel is not None:
             channel.close()
         self._begun()
-        self._lose()
+        self._unborn(error)
 
     def _hear(self, message: bytes, fds: tuple[int, ...]) -> None:
         for fd in fds:
             os.close(fd)
         try:
             said = json.loads(message)
-            match said:
-                case {"ready": bool(ready), "warning": str(warning)}:
-                    self._is_ready(ready, warning)
-                case {"failed": str(reason)}:
-                    self._fail(SpawnError("exec", ECHILD, reason))
-                case {"born": int(pid)}:
-                    self._born(pid)
-                case {"unborn": int(errno)}:
-                    self._unborn(SpawnError("fork", errno, reasons.of_fork(errno)))
-        except ValueError:
-            return  # no zygote of ours says that
+        except (ValueError, RecursionError):
+            said = None
+        match said:
+            case {"ready": bool(ready), "warning": str(warning)} if not self._ready:
+                self._is_ready(ready, warning)
+            case {"failed": str(reason)}:
+                self._fail(SpawnError("exec", ECHILD, reason))
+            case {"born": int(pid)} if 0 < pid < _TOO_BIG:
+                self._born(pid)
+            case {"unborn": int(errno)} if 0 < errno < _TOO_BIG:
+                self._unborn(SpawnError("fork", errno, reasons.of_fork(errno)))
+            case _:  # it runs a program of somebody else: it is not to be believed, nor to do harm
+                self._fail(SpawnError("exec", EINVAL, "its zygote says what no zygote says"))
 
     def _is_ready(self, ready: bool, warning: str) -> None:
         self._ready, self._spawns = ready, not ready
         self._deliver(HelperReady(self._name, warning))
         if self._spawns:
-            self._end()
+            self._end(_LOST)
             while self._waiting:
                 self._midwife.execute(self._waiting.popleft())
         self._next()
 
     def _fail(self, error: SpawnError) -> None:
         """It cannot be what it is for."""
-        self._end()
         self._deliver(HelperFailed(self._name, error.reason))
+        self._end(error)
         self._abandon(error)
 
     def _abandon(self, error: SpawnError) -> None:
@@ -250,9 +257,6 @@ class Zygote:
             os.close(leash)  # whoever may hang on it ends
             self._midwife.stillborn(wanted.worker, error)
             self._next()
-
-    def _lose(self) -> None:
-        self._unborn(SpawnError("fork", ECHILD, "its zygote has ended meanwhile"))
 
 
 def _numbered(given: Given) -> list[tuple[int, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from tests.site import processes
 from tests.site.python import app, ask, group, zygotes
 from tests.site.running import up
-from tests.site.sites import site_of
+from tests.site.sites import FOREVER, site_of
+from tests.site.sites import group as command
 
 NO_RETRY = "restart = { max_restarts = 0 }"
 THREADS = """
@@ -260,3 +262,41 @@ def test_status_shows_what_a_worker_uses_for_itself_and_what_it_shares(tmp_path:
         assert all(worker["shared_bytes"] > 40_000_000 for worker in workers), workers
         assert all(worker["memory_bytes"] < 20_000_000 for worker in workers), workers
         assert "SHARED" in ask("status").stdout
+
+
+# --- a zygote that lies ------------------------------------------------------------------------------------
+
+LIAR = """#!{python} -IS
+import json, os, socket, sys, time
+core = socket.socket(fileno=os.dup(0))
+core.send(json.dumps({{"ready": True, "warning": ""}}).encode())
+while core.recv(100):
+    core.send({said})
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("json.dumps({'born': int(open('victim').read())}).encode()", "is no child of procman"),
+        ("json.dumps({'born': os.getppid()}).encode()", "is no child of procman"),
+        ("json.dumps({'born': -1}).encode()", "its zygote says what no zygote says"),
+        ("json.dumps({'born': 1 << 70}).encode()", "its zygote says what no zygote says"),
+        ("json.dumps({'unborn': 1 << 70}).encode()", "its zygote says what no zygote says"),
+        ("json.dumps({'unborn': 11}).encode()", "cannot fork: EAGAIN, Resource temporarily unavailable"),
+        ("b'[' * 60000", "its zygote says what no zygote says"),
+        ("b'nonsense'", "its zygote says what no zygote says"),
+        ("json.dumps({'ready': True, 'warning': ''}).encode()", "its zygote says what no zygote says"),
+        ("sys.exit(3)", "its zygote has ended meanwhile"),
+    ],
+)
+def test_what_a_zygote_says_is_not_believed_without_a_look(tmp_path: Path, said: str, reason: str) -> None:
+    liar = tmp_path / "liar"
+    liar.write_text(LIAR.format(python=sys.executable, said=said), encoding="utf-8")
+    liar.chmod(0o755)
+    victim = command("victim", f"echo $$ > {tmp_path}/victim; {FOREVER}")
+    lied_to = group("app", "app:serve", NO_RETRY, f'python = "{liar}"', f'cwd = "{tmp_path}"', 'after = ["victim"]')
+    with up(tmp_path, site_of(victim, lied_to.replace("{ max", '{ on_exhausted = "ignore", max'))) as site:
+        before = site.until("worker.running", "victim:0")["pid"]
+        assert reason in site.until("worker.failed", "app:0")["reason"]
+        assert processes.status(before, "State").startswith("S")
