@@ -237,6 +237,18 @@ def test_a_reload_that_changes_the_program_imports_it_first_and_a_broken_one_cha
         site.foreign = []
 
 
+def test_new_code_replaces_the_workers_by_the_rule_of_the_group(tmp_path: Path) -> None:
+    app(tmp_path, version(1))
+    with up(tmp_path, site_of(group("app", "app:run", "workers = 3", "update = { parallel = 1 }"))) as site:
+        site.until("worker.running", count=3)
+        app(tmp_path, version(2, "# longer\n"))
+        assert ask("restart", "app").returncode == 0
+        site.until("worker.running", count=6)
+        moves = [event.name for event in site.events if event.name in ("worker.stopping", "worker.running")][3:]
+        assert moves == ["worker.stopping", "worker.running"] * 3
+        assert len(site.until_said("version 2", 3)) == 3
+
+
 def test_a_group_that_is_stopped_by_hand_has_no_zygote_and_finds_new_code_when_it_starts(tmp_path: Path) -> None:
     app(tmp_path, version(1))
     with up(tmp_path, site_of(group("app", "app:run"))) as site:
