@@ -50,6 +50,7 @@ ROOMS: dict[str, Room] = {
     "kernel.orphans": room(libraries=LEAN | {"ctypes"}),
     "kernel.terminal": room(libraries=LEAN | {"fcntl", "termios"}),
     "kernel.listener": room("plan", libraries=LEAN | {"_socket"}),
+    "kernel.upward": room("policy.events", libraries=LEAN | {"_socket"}),
     "kernel.spawn": room("plan", "words", "policy.events", libraries=LEAN | {"_posixsubprocess"}),
     "kernel.zygote": room("plan", "policy.events", libraries=LEAN | {"_socket"}),
     "kernel.simulated": room("plan", "policy.events", libraries=PURE | {"random"}),

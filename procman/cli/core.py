@@ -21,6 +21,7 @@ from procman.kernel.linux import LinuxKernel
 from procman.kernel.listening import Listening
 from procman.kernel.poller import Poller
 from procman.kernel.sockets import Sockets, from_above
+from procman.kernel.upward import Upward
 from procman.log import Log, termination
 from procman.log.colour import wants_colour
 from procman.policy.events import Load, Notice
@@ -47,11 +48,14 @@ def main(text: str) -> int:
     server = Server(poller, log, kernel.tell)
     controlled = Controlled(kernel, server)
     listening = Listening(controlled, sockets, log, poller, kernel.tell)
+    upward = Upward(listening, poller, os.environ) if os.environ.get("NOTIFY_SOCKET") else None
     manager = Manager(INIT_STOP_TIMEOUT_S if os.getpid() == 1 else None)
     files = [*request["files"], *request["overlays"]]
     about = {"files": files, "pid": os.getpid(), "version": __version__}
     log.write([Notice("site.loading", "info", " ".join(files), about)])
-    code = loop.run(manager, listening, server, Load())
+    code = loop.run(manager, upward or listening, server, Load())
+    if upward is not None:
+        upward.close()
     listening.close()
     controlled.close()
     kernel.close()

@@ -40,6 +40,7 @@ from procman.policy.events import (
     OpenSockets,
     Print,
     ReopenLog,
+    Report,
     RunHelper,
     RunLoader,
     Signal,
@@ -169,7 +170,7 @@ class LinuxKernel:
                 self._log.configure(action.site, action.log)
             case ReopenLog():
                 self._log.reopen()
-            case Answer() | OpenSockets() | AwaitDemand() | Check():
+            case Answer() | OpenSockets() | AwaitDemand() | Check() | Report():
                 pass  # for those who stand before it: whoever serves the clients, and who has the sockets
             case _:
                 assert_never(action)

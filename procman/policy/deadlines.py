@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from heapq import heappop, heappush
 
 from procman.policy.rollout import Rollout
 from procman.policy.runs import Runs
+from procman.policy.step import Step
+from procman.policy.supervisor import Supervisor
 from procman.policy.worker import Worker
 
 Owner = Worker | Runs | Rollout
@@ -39,3 +41,12 @@ class Deadlines:
             deadline, _, owner = heappop(self._heap)
             if owner.deadline == deadline:
                 yield owner
+
+
+def tell_due(deadlines: Deadlines, groups: Mapping[str, Supervisor], step: Step) -> None:
+    """Tell all whose deadline has come; what is of a group that is gone is nobody's."""
+    for owner in deadlines.pop_due(step.now):
+        if isinstance(owner, Worker):
+            groups[owner.id.group].due(owner, step)
+        elif (group := groups.get(owner.group)) and owner in (group.runs, group.rollout):
+            owner.due(group, step)

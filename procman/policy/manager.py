@@ -11,7 +11,7 @@ from procman.plan import Plan
 from procman.policy import events, pulse
 from procman.policy.adopt import adopt, say
 from procman.policy.census import Census
-from procman.policy.deadlines import Deadlines
+from procman.policy.deadlines import Deadlines, tell_due
 from procman.policy.drain import Draining
 from procman.policy.ending import Phase, Shutdown, Stock, end_with
 from procman.policy.helpers import Helpers
@@ -23,7 +23,8 @@ from procman.policy.runs import called
 from procman.policy.sockets import Sockets
 from procman.policy.step import Step
 from procman.policy.supervisor import Supervisor
-from procman.policy.worker import Generations, Slot, Worker
+from procman.policy.upward import Upward
+from procman.policy.worker import Generations, Slot
 from procman.policy.zygotes import Zygotes
 
 EXIT_INVALID_CONFIGURATION = 78
@@ -48,9 +49,8 @@ class Manager:
         """By the pid of the leader, until nothing of its tree is left."""
         self._generations: Generations = {}
         self._order = Order(self.groups)
-        self._stock = Stock()
-        self._shutdown = Shutdown()
-        self._draining = Draining()
+        self._stock, self._upward = Stock(), Upward()
+        self._shutdown, self._draining = Shutdown(), Draining()
         self._helpers = Helpers()
         self.zygotes = Zygotes(self._helpers)
         self._sockets = Sockets()
@@ -93,6 +93,7 @@ class Manager:
                 assert_never(event)
         self._follow(step)
         self.zygotes.start(step)
+        self._upward.look(self.phase, self._loads > 0, step)
         self._operator.tell(event, self, step)
         for deadline, worker in step.deadlines:
             self._deadlines.push(deadline, worker)
@@ -149,11 +150,7 @@ class Manager:
     def _time_passed(self, step: Step) -> None:
         if self._shutdown.overdue(step.now):
             self._kill_all("the site's stop timeout is over", step)
-        for owner in self._deadlines.pop_due(step.now):
-            if isinstance(owner, Worker):
-                self.groups[owner.id.group].due(owner, step)
-            elif group := self.groups.get(owner.group):
-                owner.due(group, step)
+        tell_due(self._deadlines, self.groups, step)
         self._helpers.due(step)
         self._drained(self._draining.due(step), step)
 
@@ -258,6 +255,7 @@ class Manager:
             roll(group, step)
             self._stock.take(group, planned)
             self.zygotes.look(group, step)
+            self._upward.take(group, planned)
             if not planned and not group.slots:
                 del self.groups[name]
             if self.phase is Phase.RUNNING and (ending := end_with(group, self.plan, self._stock)):

@@ -34,6 +34,7 @@ from procman.policy.events import (
     OpenSockets,
     Print,
     ReopenLog,
+    Report,
     RunHelper,
     RunLoader,
     ShutDown,
@@ -116,6 +117,7 @@ class ForkKernel:
                 | EndHelper()
                 | OpenSockets()
                 | AwaitDemand()
+                | Report()
                 | ConfigureLog()
                 | ReopenLog()
                 | Print()

@@ -23,6 +23,7 @@ from procman.policy.events import (
     Print,
     Record,
     ReopenLog,
+    Report,
     RunHelper,
     RunLoader,
     Signal,
@@ -35,6 +36,7 @@ from tests.log.lines import parsed
 from tests.simulation.books import GroupBook, Run, SlotBook
 from tests.simulation.pulse_book import UNHEALTHY, may_run
 from tests.simulation.site import SLACK, SiteBook
+from tests.simulation.upward_book import UpwardBook
 
 
 class Violation(AssertionError):  # noqa: N818 - it is no error of the program, but a finding
@@ -79,6 +81,7 @@ class Checker:
         self.seen: Counter[tuple[State, State]] = Counter()
         """How often each edge was taken."""
         self.notices: Counter[str] = Counter()
+        self.upward = UpwardBook()
         self._event: Event | None = None
 
     def step(self, event: Event, now: float, actions: Sequence[Action], records: Sequence[Record]) -> None:
@@ -105,6 +108,8 @@ class Checker:
                 self._moved(record)
             else:
                 self._noticed(record)
+        fault = self.upward.fault(self.site)
+        need(not fault, fault)
 
     def _acted(self, action: Action) -> None:
         match action:
@@ -118,6 +123,8 @@ class Checker:
                 self._helped(action)
             case EndHelper():
                 self._ended_helper(action)
+            case Report():
+                self.upward.hear(action)
             case RunLoader():
                 need(self.site.loading, "the loader is started and nobody wants it")
             case Print():

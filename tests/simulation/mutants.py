@@ -154,6 +154,9 @@ FAULTS: dict[str, tuple[str, str]] = {
     ),
     "an edition used twice": ("= self._editions.get(name, 0) + 1", "= 1"),
     "a restart by hand of old code": ("launch.python is None or not _runs(group)", "launch.python is None or True"),
+    "ready although nobody is": ("        if _is_settled(group):", "        if True:"),
+    "never ready again": ("self._began = self._began or (", "self._began = ("),
+    "nobody hears of its end": ('state, status = "stopping", "stopping"', 'state, status = "ready", ""'),
     "late deadlines lost": ("self._heap[0][0] <= now", "self._heap[0][0] == now"),
 }
 """By name: a text of the policy, and what stands there instead."""

@@ -57,6 +57,9 @@ class Witness(SimulatedKernel):
         need(not self._settled, "the site was told to end, and sleeps for ever")
         self._settled = True
         check_settled(self.site, self.manager)
+        told = self.checker.upward.told[-1]
+        waits = any(group.unmet for group in self.site.groups.values())
+        need(told == "ready" or waits, f"all is as wanted, and it is told {told}")
 
 
 class Played(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from procman.plan import Health, Launch, Listen, LogPlan, Ready, Scope, Stop
 from procman.policy.events.names import WorkerId
@@ -113,6 +113,17 @@ class RunLoader(NamedTuple):
     """Start the loader. Answered by `Loaded` or `LoadFailed`, once."""
 
 
+SiteState = Literal["starting", "ready", "reloading", "stopping"]
+
+
+class Report(NamedTuple):
+    """Tell whoever started procman how the site is."""
+
+    state: SiteState
+    status: str
+    """For people, a few words."""
+
+
 class Print(NamedTuple):
     """Write a text for people to standard error as it stands (the diagnostics of a site that cannot start)."""
 
@@ -136,6 +147,7 @@ Action = (
     | RunLoader
     | OpenSockets
     | AwaitDemand
+    | Report
     | Print
     | ConfigureLog
     | ReopenLog

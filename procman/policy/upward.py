@@ -1,0 +1,65 @@
+"""What whoever started procman is told of the site: that it starts, is ready, reads its configuration again, or stops.
+
+It is ready once, when every group is ready, or rests, or can no longer become it: a group that has failed for good must
+not keep the rest of the site from counting as started.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from procman.policy.ending import Phase
+from procman.policy.events import Report, SiteState, State
+from procman.policy.step import Step
+
+if TYPE_CHECKING:
+    from procman.policy.supervisor import Supervisor
+
+
+class Upward:
+    """What was told last, and which groups are not ready."""
+
+    __slots__ = ("_began", "_groups", "_said", "_unready")
+
+    def __init__(self) -> None:
+        self._unready: set[str] = set()
+        self._groups: set[str] = set()
+        self._began = False
+        """Whether all were ready once."""
+        self._said: Report | None = None
+
+    def take(self, group: Supervisor, planned: bool) -> None:
+        """Something has changed in this group."""
+        name = group.plan.name
+        if not planned:
+            self._groups.discard(name)
+            self._unready.discard(name)
+            return
+        self._groups.add(name)
+        if _is_settled(group):
+            self._unready.discard(name)
+        else:
+            self._unready.add(name)
+
+    def look(self, phase: Phase, loading: bool, step: Step) -> None:
+        """Tell, if there is something new."""
+        state: SiteState
+        self._began = self._began or (phase is Phase.RUNNING and not self._unready)
+        if phase not in (Phase.LOADING, Phase.RUNNING):
+            state, status = "stopping", "stopping"
+        elif phase is Phase.LOADING:
+            state, status = "starting", "reading the configuration"
+        else:
+            state = "starting" if not self._began else "reloading" if loading else "ready"
+            status = f"{len(self._groups) - len(self._unready)} of {len(self._groups)} groups ready"
+        report = Report(state, status)
+        if report != self._said:
+            self._said = report
+            step.actions.append(report)
+
+
+def _is_settled(group: Supervisor) -> bool:
+    """Whether nobody need wait for it."""
+    settled = (State.RUNNING, State.EXITED, State.FAILED)
+    over = sum(map(group.tally.__getitem__, settled)) + len(group.hand.held)
+    return over >= group.plan.workers or group.plan.rests or not group.can_act

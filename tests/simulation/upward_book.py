@@ -1,0 +1,32 @@
+"""What whoever started procman was told, held against the books: ready once all is, stopping from there to the end."""
+
+from __future__ import annotations
+
+from procman.policy.events import Report, SiteState, State
+from tests.simulation.site import SiteBook
+
+
+class UpwardBook:
+    """The states that were told, one after the other."""
+
+    def __init__(self) -> None:
+        self.told: list[SiteState] = ["starting"]
+
+    def hear(self, report: Report) -> None:
+        """One more was told."""
+        if report.state != self.told[-1]:
+            self.told.append(report.state)
+
+    def fault(self, site: SiteBook) -> str:
+        """What is wrong with it, at the end of a turn; empty if nothing is."""
+        last = self.told[-1]
+        if (site.down_at is not None) != (last == "stopping") and site.plan is not None and not site.drains:
+            return f"the site {'stops' if site.down_at is not None else 'does not stop'}, and it is told {last}"
+        if last == "starting" and len(self.told) > 1:
+            return f"it starts for a second time: {self.told}"
+        if self.told == ["starting", "ready"]:
+            self.told.append("ready")  # looked at once, when it was said
+            slots = [slot for group in site.groups.values() for slot in group.slots.values()]
+            waiting = [slot.state for slot in slots if slot.state in (State.STARTING, State.BACKOFF)]
+            return f"it is told ready, and there are {waiting}" if waiting else ""
+        return ""
