@@ -70,23 +70,9 @@ class LinuxKernel:
     """`loop.Kernel` over Linux. One in a process: signals and children belong to the process as a whole."""
 
     __slots__ = (
-        "_cgroups",
-        "_children_may_have_ended",
-        "_dead",
-        "_drain",
-        "_facts",
-        "_facts_in_a_row",
-        "_guard",
-        "_helpers",
-        "_loader",
-        "_log",
-        "_poller",
-        "_signals",
-        "_spawner",
-        "_starter",
-        "_trees",
-        "tell",
-    )
+        "_cgroups", "_children_may_have_ended", "_dead", "_drain", "_facts", "_facts_in_a_row", "_guard", "_helpers",
+        "_loader", "_log", "_poller", "_signals", "_spawner", "_starter", "_trees", "tell",
+    )  # fmt: skip
 
     def __init__(
         self,

@@ -61,5 +61,6 @@ class Upward:
 def _is_settled(group: Supervisor) -> bool:
     """Whether nobody need wait for it."""
     settled = (State.RUNNING, State.EXITED, State.FAILED)
-    over = sum(map(group.tally.__getitem__, settled)) + len(group.hand.held)
+    held = [task for task in group.hand.held if group.slots[task].worker.state is State.STOPPED]
+    over = sum(map(group.tally.__getitem__, settled)) + len(held)
     return over >= group.plan.workers or group.plan.rests or not group.can_act

@@ -124,12 +124,12 @@ def test_a_bad_file_leaves_the_site_as_it_is() -> None:
 
 def test_two_reloads_at_once_end_in_the_last_one() -> None:
     site = Drive(group("a"))
-    loads = [site.manager.handle(Load(), 0.0).actions for _ in range(3)]
-    assert loads == [[RunLoader()], [], []]
+    loads = [site.manager.handle(Load(), 0.0).actions.count(RunLoader()) for _ in range(3)]
+    assert loads == [1, 0, 0]
     plan = site.manager.plan
     assert plan is not None
     assert site.manager.handle(Loaded(plan, "digest"), 0.0).actions == [RunLoader()]
-    assert site.manager.handle(Loaded(plan, "digest"), 0.0).actions == []
+    assert RunLoader() not in site.manager.handle(Loaded(plan, "digest"), 0.0).actions
 
 
 def test_a_site_waits_for_a_reload_before_it_ends_by_itself() -> None:
