@@ -95,7 +95,8 @@ class Rollout:
 
 
 def begin(group: Supervisor, workers: list[Worker], reason: str) -> None:
-    """Have these workers replaced, besides those that are being replaced already."""
+    """Have these workers replaced, besides those that are being replaced already; not those whose start has failed."""
+    workers = [worker for worker in workers if worker.error is None]
     if workers:
         rollout = group.rollout or Rollout(group.plan.name, reason)
         rollout.reason, rollout.halted = reason, ""
