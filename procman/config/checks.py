@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from procman.config.checking import check_checks
 from procman.config.document import Document, Path, Problem
 from procman.config.listening import listen_checks
 from procman.config.positions import scan
@@ -29,6 +30,7 @@ def cross_checks(document: Document) -> list[Problem]:
     problems += _cycles(document, needs)
     problems += _exit_code_from(document, groups)
     problems += listen_checks(document, groups)
+    problems += check_checks(document, groups)
     for path in [("defaults",), *(("group", name) for name in groups)]:
         problems += _umask((*path, "umask"), document)
     return problems

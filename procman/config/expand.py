@@ -1,7 +1,7 @@
 """`${NAME}`, `${NAME:-default}` and `$$` in the string values of a document; keys that begin with `x-` are dropped.
 
-In a group's `command`, `args`, `cwd` and `env` the result is a template for `plan.Launch`: a dollar sign in it is
-doubled, and the names that only the worker knows stay. Elsewhere it is final. Nothing here knows a shell's other
+In a group's `command`, `args`, `cwd`, `env` and checks the result is a template for `plan.Launch`: a dollar sign in it
+is doubled, and the names that only the worker knows stay. Elsewhere it is final. Nothing here knows a shell's other
 expansions.
 """
 
@@ -21,6 +21,9 @@ PER_WORKER = ("PROCMAN_TASK_ID", "PROCMAN_GROUP", "PROCMAN_GENERATION")
 _REFERENCE = re.compile(r"\$\$|\$\{([^}]*)\}|\$\{|\$", re.S)
 _NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.S)
 _TEMPLATES = ("args", "command", "cwd", "env")
+_CHECK_COMMANDS = (("ready", "exec"), ("health", "exec"))
+_CHECKS = (*_CHECK_COMMANDS, *((table, kind) for table in ("ready", "health") for kind in ("http", "tcp")))
+"""Tables and keys of a group that hold templates, too."""
 
 
 class Expander:
@@ -79,7 +82,7 @@ class Expander:
         if name[1] in PER_WORKER or REFERENCE.fullmatch(name[1]):
             if dollar == "$$":
                 return f"${{{name[1]}}}"  # a default is dropped: these are always set
-            hint = "it may stand in a group's command, args, cwd and env"
+            hint = "it may stand in a group's command, args, cwd, env and checks"
             return self._reject(reference, f"{name[1]} is known only when a worker starts", hint, path)
         # As in a shell, the default of `:-` stands for an empty value, too.
         value = self._environ.get(name[1]) or name[2]
@@ -98,12 +101,12 @@ class Expander:
 
 
 def _is_command(path: Path) -> bool:
-    return len(path) == 3 and path[0] == "group" and path[2] == "command"
+    return path[:1] == ("group",) and (path[2:] == ("command",) or path[2:] in _CHECK_COMMANDS)
 
 
 def _is_template(path: Path) -> bool:
     below = path[2:] if path[0] == "group" else path[1:] if path[0] == "defaults" else ()
-    return bool(below) and below[0] in _TEMPLATES
+    return bool(below) and (below[0] in _TEMPLATES or below[:2] in _CHECKS)
 
 
 def literal(text: str) -> str:

@@ -69,7 +69,7 @@ class Filler:
         environment[b"PROCMAN_GENERATION"] = b"PROCMAN_GENERATION=%d" % worker.generation
         if prepared.plain and not prepared.open_environment:
             return Start(launch.command, launch.cwd, launch.umask, environment, launch.privileges)
-        known = (*_known(worker), *more)
+        known = (*worker_variables(worker), *more)
         for name, template in prepared.open_environment:
             environment[name] = b"%b=%b" % (name, os.fsencode(expand(template, known)))
         command = tuple([expand(word, known) for word in launch.command])
@@ -102,7 +102,8 @@ def _passed(base: Environment, names: tuple[str, ...]) -> Environment:
     return {name: entry for name, entry in base.items() if name in exact or name.startswith(beginnings)}
 
 
-def _known(worker: WorkerId) -> Variables:
+def worker_variables(worker: WorkerId) -> Variables:
+    """What every template of this run may hold."""
     return (
         ("PROCMAN_GROUP", worker.group),
         ("PROCMAN_TASK_ID", str(worker.task)),

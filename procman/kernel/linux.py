@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from time import monotonic
 from typing import Protocol, assert_never
 
+from procman.kernel.alarms import Alarms
 from procman.kernel.cgroup import Cgroups
+from procman.kernel.checks import Checks
 from procman.kernel.descriptors import seal_descriptors
 from procman.kernel.drain import Drain as Draining
 from procman.kernel.given import Provider
@@ -70,8 +72,8 @@ class LinuxKernel:
     """`loop.Kernel` over Linux. One in a process: signals and children belong to the process as a whole."""
 
     __slots__ = (
-        "_cgroups", "_children_may_have_ended", "_dead", "_drain", "_facts", "_facts_in_a_row", "_guard", "_helpers",
-        "_loader", "_log", "_poller", "_signals", "_spawner", "_starter", "_trees", "tell",
+        "_alarms", "_cgroups", "_checks", "_children_may_have_ended", "_dead", "_drain", "_facts", "_facts_in_a_row",
+        "_guard", "_helpers", "_loader", "_log", "_poller", "_signals", "_spawner", "_starter", "_trees", "tell",
     )  # fmt: skip
 
     def __init__(
@@ -96,8 +98,11 @@ class LinuxKernel:
         self._signals = SignalPipe(poller, self._signalled)  # before the first child: CHLD may be ignored still
         self._spawner = Spawner()
         self._cgroups = Cgroups()
-        self._starter = Starter(poller, self._spawner, (self._cgroups, *providers), self._facts.append, self._begun)
         self._guard = Guarding(self._spawner, lambda reason: self.tell(HelperEnded("guard", reason, draw())))
+        self._alarms = Alarms()
+        self._checks = Checks(poller, self._spawner, self._alarms, self._facts.append, self._guard.told)
+        given_by = (self._cgroups, *providers, self._checks)
+        self._starter = Starter(poller, self._spawner, given_by, self._facts.append, self._begun)
         kinds = helper_kinds(poller, self._spawner, self._guard, library, self.tell)
         kinds["zygote"] = lambda name, _tell: self._starter.zygote(name)
         self._helpers = Helpers(kinds, self.tell)
@@ -156,7 +161,9 @@ class LinuxKernel:
                 self._log.configure(action.site, action.log)
             case ReopenLog():
                 self._log.reopen()
-            case Answer() | OpenSockets() | AwaitDemand() | Check() | Report():
+            case Check():
+                self._checks.begin(action)
+            case Answer() | OpenSockets() | AwaitDemand() | Report():
                 pass  # for those who stand before it: whoever serves the clients, and who has the sockets
             case _:
                 assert_never(action)
@@ -169,6 +176,7 @@ class LinuxKernel:
         self._starter.close()
         self._trees.close()
         self._cgroups.close()
+        self._checks.close()
         self._signals.close()
         self._spawner.close()
 
@@ -179,12 +187,13 @@ class LinuxKernel:
         self._facts.extend(wishes)
 
     def _timeout(self, deadline: float | None, now: float) -> float | None:
-        times = [time for time in (deadline, self._loader.deadline) if time is not None]
+        times = [time for time in (deadline, self._loader.deadline, self._alarms.deadline) if time is not None]
         return min(max(min(times) - now, 0.0), _LONGEST_SLEEP_S) if times else None
 
     def _keep_own_deadlines(self, now: float) -> None:
         if self._loader.deadline is not None and now >= self._loader.deadline:
             self._loader.expire()
+        self._alarms.ring(now)
 
     def _begun(self, worker: WorkerId, pid: int) -> None:
         for death in [one for one in self._dead if one.pid == pid]:  # whose number it has been given
@@ -220,6 +229,9 @@ class LinuxKernel:
             self._guard.forget(pid)
             self._loader.ended(code)
             return True
+        if self._checks.reaped(pid, code):
+            self._guard.forget(pid)
+            return True
         return self._helpers.reaped(pid, code)
 
     def _tell_of_trees(self, fact: TreeEnded | Strays) -> None:
@@ -230,4 +242,4 @@ class LinuxKernel:
     def _children_of_its_own(self) -> set[int]:
         """The pids of children that are no workers."""
         loader = () if self._loader.pid is None else (self._loader.pid,)
-        return self._helpers.pids().union(loader)
+        return self._helpers.pids().union(loader, self._checks.pids())

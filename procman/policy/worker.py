@@ -113,7 +113,7 @@ class Worker:
         self.pid = self.error = self.fate = self.result = None
         self.started_at = step.now
         self.advance(State.STARTING, reason, step)
-        step.actions.append(Spawn(self.id, self.launch, self.pulse.ready))
+        step.actions.append(Spawn(self.id, self.launch, self.pulse.ready, self.pulse.health))
 
     def end(self, fate: Fate | None, reason: str, step: Step) -> None:
         """Go to stopping: it, or what its leader left behind, has the grace to end in. Sends nothing yet.

@@ -302,3 +302,26 @@ def test_a_directory_as_env_file_is_placed_where_it_is_named(tmp_path: Path) -> 
 def test_the_rule_for_replacing_workers_is_taken_over(tmp_path: Path) -> None:
     made = plan_of(tmp_path, LEAST + 'update = { parallel = 2, pause = "1s" }\n')
     assert made.groups[0].update == plan.Update(parallel=2, pause=1.0)
+
+
+def test_every_kind_of_check_reaches_the_plan(tmp_path: Path) -> None:
+    text = LEAST + 'ready = { fd = 4, timeout = "5s" }\nhealth = { watchdog = true, failures = 1, dump = "ABRT" }\n'
+    made = plan_of(tmp_path, text)
+    assert plan.from_json(plan.to_json(made)) == made
+    assert made.groups[0].ready == plan.Ready("fd", fd=4, timeout=5.0)
+    assert made.groups[0].health == plan.Health("watchdog", failures=1, dump=6)
+
+
+@pytest.mark.parametrize(
+    ("rules", "said_"),
+    [
+        ('workers = 2\nready = { http = "http://127.0.0.1:80/" }', "any of the workers of web may answer"),
+        ('listen = "tcp://127.0.0.1:80"\nready = { tcp = "127.0.0.1:80" }', "is a socket of web"),
+        ('ready = { http = "https://127.0.0.1/" }', "plain http://"),
+        ('ready = { tcp = "db.example.com:80" }', "neither an address in digits nor localhost"),
+        ("ready = { fd = 3, notify = true }", "either"),
+        ('ready = { timeout = "3s" }', "does not say how"),
+    ],
+)
+def test_a_check_that_proves_nothing_is_an_error(tmp_path: Path, rules: str, said_: str) -> None:
+    assert said_ in said(load(tmp_path, LEAST + rules + "\n"))

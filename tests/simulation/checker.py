@@ -140,7 +140,8 @@ class Checker:
         need(self.site.wants(worker), f"{worker} is started and not wanted")
         need(action.launch == group.plan.launch, f"{worker} is started by an old plan")
         need(slot.next is None, f"{worker} is started twice in one step")
-        need(action.ready == group.plan.ready, f"{worker} is started with an old rule for readiness")
+        fresh = (action.ready, action.health) == (group.plan.ready, group.plan.health)
+        need(fresh, f"{worker} is started with old rules for readiness and health")
         slot.next = Run(worker, group.plan, self.site.now)
 
     def _signalled(self, action: Signal, heard: Signal | None) -> Signal | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from procman import plan
 from procman.config import model
+from procman.config.compile.checks import health_of, ready_of
 from procman.config.compile.launch import launch_of
 from procman.config.compile.paths import absolute, base_of, default_name, path_or_off
 from procman.config.compile.restart import restart_of
@@ -49,6 +50,8 @@ def _group(name: str, group: model.Group, around: Surroundings) -> plan.GroupPla
         schedule=_schedule(group),
         deadline=group.deadline,
         update=plan.Update(parallel=group.update.parallel, pause=group.update.pause),
+        ready=ready_of(group),
+        health=health_of(group),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from procman.config import fields
+from procman.config.model.checks import Health, Ready
 from procman.config.model.environment import EnvFile
 from procman.config.model.group import Defaults, Group
 from procman.config.model.listen import Listen
@@ -20,7 +21,20 @@ from procman.config.model.stop import Stop
 from procman.config.table import Table, option
 from procman.config.values import BadValueError, show
 
-__all__ = ["Backoff", "Defaults", "EnvFile", "Group", "Listen", "Log", "Restart", "Site", "SiteOptions", "Stop"]
+__all__ = [
+    "Backoff",
+    "Defaults",
+    "EnvFile",
+    "Group",
+    "Health",
+    "Listen",
+    "Log",
+    "Ready",
+    "Restart",
+    "Site",
+    "SiteOptions",
+    "Stop",
+]
 
 
 def _schema_version(value: Any) -> int:

@@ -11,6 +11,7 @@ from procman.config import fields, values
 from procman.config.cron import PATTERN, parse_cron, parse_timezone
 from procman.config.limits import Limits
 from procman.config.model import environment, privileges
+from procman.config.model.checks import Health, Ready
 from procman.config.model.listen import Listens
 from procman.config.model.order import After
 from procman.config.model.python import Arguments, CallableName, ModulePath, Modules, check_program
@@ -176,6 +177,11 @@ class Group(Defaults):
         "started, ready, completed (it ended normally) or ended (in whatever way).",
     )
 
+    ready: Ready | None = option(
+        None, "What a worker must show before it counts as running; not given: that its program has begun."
+    )
+    health: Health | None = option(None, "How a worker that runs is seen to be well; not given: by nothing.")
+
     @model_validator(mode="after")
     def _a_command_or_a_callable(self) -> Self:
         said = [key for key in ("args", "path", "preload", "threads", "python") if key in self.model_fields_set]
@@ -219,5 +225,18 @@ class Group(Defaults):
                 "a job runs to completion, so it cannot restart always",
                 'set when = "on-failure" (or "never") in its `restart`, or kind = "service"',
                 ("restart", "when"),
+            )
+        for key in ("ready", "health"):
+            if self.kind == "job" and getattr(self, key) is not None:
+                hint = 'leave it out: whoever waits for a job waits until it is "completed"'
+                raise BadValueError(f"a job has no `{key}`", hint, (key,))
+        return self
+
+    @model_validator(mode="after")
+    def _a_descriptor_has_one_use(self) -> Self:
+        first_free = 3 + len(self.listen)
+        if self.ready is not None and self.ready.fd is not None and self.ready.fd < first_free:
+            raise BadValueError(
+                f"descriptor {self.ready.fd} is a socket of `listen`", f"take {first_free} or above", ("ready", "fd")
             )
         return self

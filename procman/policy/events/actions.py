@@ -19,6 +19,8 @@ class Spawn(NamedTuple):
     worker: WorkerId
     launch: Launch
     ready: Ready | None = None
+    health: Health | None = None
+    """What it is to be told of; asked it is only after a `Check`."""
 
 
 class Check(NamedTuple):
