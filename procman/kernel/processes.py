@@ -5,7 +5,7 @@ the least that can be.
 """
 
 # The core has no pathlib: it costs half a megabyte.
-# ruff: noqa: PTH123, PTH208, PTH115
+# ruff: noqa: PTH115, PTH116, PTH123, PTH208
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ else:
     import _signal as signal  # without the enums of `signal`, which cost a megabyte and milliseconds
 
 _KERNEL_THREAD = 0x00200000
+_LINKS_OF_ONE = 3
+"""Of /proc/PID/task while there is one thread: two, as of any directory, and one for each thread."""
 
 
 class Process:
@@ -72,10 +74,18 @@ def proc_is_ours() -> bool:
 def children(pid: int) -> list[int]:
     """Its children, the dead included; none where it is gone, or the kernel does not tell. Raises OSError as `read`."""
     found: list[int] = []
+    tasks = f"/proc/{pid}/task"
     try:
-        for task in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{task}/children", "rb") as file:
-                found += map(int, file.read().split())
+        # One thread has no need of a listing, which takes three quarters of the time; a directory's links count them.
+        for task in (pid,) if os.stat(tasks).st_nlink == _LINKS_OF_ONE else os.listdir(tasks):
+            descriptor = os.open(f"{tasks}/{task}/children", os.O_RDONLY | os.O_CLOEXEC)
+            text = b""
+            try:
+                while part := os.read(descriptor, 1 << 16):
+                    text += part
+            finally:
+                os.close(descriptor)
+            found += map(int, text.split())
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return found
     return found
