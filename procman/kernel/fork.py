@@ -61,11 +61,11 @@ def _no_fork(error: OSError) -> SpawnError:
     return SpawnError("fork", code, reasons.of_fork(code))
 
 
-def _join(procs: str) -> None:
-    """Go into the cgroup, while still having the core's rights. The write may take 10 ms: so not the core does it."""
+def join(procs: str, pid: int = 0) -> None:
+    """Have a process in the cgroup (0: this one), by the core's rights. The write may take 10 ms: so children do it."""
     try:
         descriptor = os.open(procs, os.O_WRONLY | os.O_CLOEXEC)
-        os.write(descriptor, b"0")
+        os.write(descriptor, b"%d" % pid)
         os.close(descriptor)
     except OSError as error:
         code = error.errno or EINVAL
@@ -88,7 +88,7 @@ def _become(start: Start, given: Given, stdin: int, answer_to: int, core: int) -
             signal.signal(number, signal.SIG_DFL)
         os.setsid()
         if given.cgroup:
-            _join(given.cgroup)
+            join(given.cgroup)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         answer_to = _place(given, stdin, answer_to)
         if start.umask is not None:

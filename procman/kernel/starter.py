@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from errno import EINVAL
 
-from procman.kernel.fork import answer
+from procman.kernel.fork import answer, join
 from procman.kernel.given import Given, Provider, gather
 from procman.kernel.last_words import LastWords
 from procman.kernel.poller import READ, Poller
@@ -145,6 +145,13 @@ class Starter:
 
     def born(self, wanted: Wanted, pid: int, leash: int) -> None:
         """See `Midwife`."""
+        try:
+            if wanted.given.cgroup:  # here: a zygote of another user may not
+                join(wanted.given.cgroup, pid)
+        except SpawnError as error:
+            os.close(leash)  # so it ends
+            self.stillborn(wanted.worker, error)
+            return
         self._goes(wanted.worker, pid, leash)
         with suppress(OSError):  # it has ended: the leash tells
             os.write(leash, b".")

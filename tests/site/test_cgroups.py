@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from procman.kernel.cgroup import home
+from tests.site.python import app
+from tests.site.python import group as python_group
 from tests.site.running import up
 from tests.site.sites import FOREVER, group, python, site_of
 from tests.site.test_trees import BARE, DAEMON, escaped, gone
@@ -68,6 +70,18 @@ def test_each_worker_has_a_cgroup_below_procmans_own_and_all_of_it_goes_with_the
         assert cgroup_of(running.pids()["api:0"]) == f"{before}/{name}/api.0.2"
         assert running.stop() == 0
     assert directories() == []
+
+
+@needs_cgroups
+@pytest.mark.parametrize("threads", ["error", "spawn"])
+def test_a_worker_that_a_zygote_has_forked_has_its_cgroup_too(tmp_path: Path, threads: str) -> None:
+    app(
+        tmp_path,
+        "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()" * (threads == "spawn"),
+    )
+    with up(tmp_path, site(python_group("api", "app:serve", CGROUP, f'threads = "{threads}"'))) as running:
+        pid = running.until("worker.running")["pid"]
+        assert cgroup_of(pid).endswith("/api.0.1")
 
 
 @needs_cgroups
