@@ -74,6 +74,7 @@ ROOMS: dict[str, Room] = {
         "kernel.loop", "plan", "policy.events", "policy.requests", libraries=LEAN | {"_socket", "grp"}
     ),
     "scheduler": room(libraries=ANY | {"cronsim"}),
+    "output": room("kernel.poller", libraries=ANY),
     "log": room("plan", "words", "policy.events", libraries=LEAN),
     "config": room("plan", "words", libraries=ANY | {"pydantic", "pydantic_core", "tomli", "dotenv", "cronsim"}),
     "config.model": room("plan", "words", libraries=PURE | {"pydantic", "re"}),
@@ -83,9 +84,19 @@ ROOMS: dict[str, Room] = {
     ),
     "worker": room(libraries=LEAN | {"socket", "types"}),
     "cli": room(
-        "__version__", "config", "control", "log", "plan", "policy.events", "policy.requests", "words", libraries=ANY
+        "__version__",
+        "config",
+        "control",
+        "output",
+        "log",
+        "plan",
+        "policy.events",
+        "policy.requests",
+        "words",
+        libraries=ANY,
     ),
     "cli.up": room("kernel.environment", "kernel.orphans", libraries=ANY),
+    "cli.logs": room("config", "control", "log", "output", libraries=ANY),
     "cli.core": room("__version__", "control", "kernel", "log", "policy", libraries=LEAN),
     "cli.init": room("kernel", libraries=LEAN),
     "cli.scripts": room("kernel.command", libraries=LEAN | {"binascii", "site"}),

@@ -21,6 +21,7 @@ from procman.kernel.linux import LinuxKernel
 from procman.kernel.listening import Listening
 from procman.kernel.poller import Poller
 from procman.kernel.sockets import Sockets, from_above
+from procman.kernel.tails import Tails
 from procman.kernel.upward import Upward
 from procman.log import Log, termination
 from procman.log.colour import wants_colour
@@ -45,15 +46,20 @@ def main(text: str) -> int:
     log = Log(poller, format=request["log_format"], colour=request["colour"])
     sockets = Sockets(from_above(os.environ))
     kernel = LinuxKernel(poller, log, _loader_argv(request), (sockets,), json.dumps(request["path"]))
+    kernel.pump.colour = wants_colour(os.isatty(1)) if request["colour"] is None else request["colour"]
     server = Server(poller, log, kernel.tell)
-    controlled = Controlled(kernel, server)
+    words = Tails(server, kernel.pump, kernel.now)
+    kernel.timers.add(words)
+    server.show_logs = kernel.pump.show
+    controlled = Controlled(kernel, server, words.answer)
     listening = Listening(controlled, sockets, log, poller, kernel.tell)
     upward = Upward(listening, poller, os.environ) if os.environ.get("NOTIFY_SOCKET") else None
     manager = Manager(INIT_STOP_TIMEOUT_S if os.getpid() == 1 else None)
     files = [*request["files"], *request["overlays"]]
     about = {"files": files, "pid": os.getpid(), "version": __version__}
     log.write([Notice("site.loading", "info", " ".join(files), about)])
-    code = loop.run(manager, upward or listening, server, Load())
+    code = loop.run(manager, upward or listening, words, Load())
+    words.close(poller.poll)
     if upward is not None:
         upward.close()
     listening.close()

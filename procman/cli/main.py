@@ -28,6 +28,7 @@ COMMANDS = {
     "scale": "operate",
     "signal": "operate",
     "events": "events",
+    "logs": "logs",
     "down": "operate",
     "check": "check",
     "schema": "schema",

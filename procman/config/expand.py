@@ -1,8 +1,8 @@
 """`${NAME}`, `${NAME:-default}` and `$$` in the string values of a document; keys that begin with `x-` are dropped.
 
-In a group's `command`, `args`, `cwd`, `env` and checks the result is a template for `plan.Launch`: a dollar sign in it
-is doubled, and the names that only the worker knows stay. Elsewhere it is final. Nothing here knows a shell's other
-expansions.
+In a group's `command`, `args`, `cwd`, `env` and checks, and in the files of its `output`, the result is a template for
+`plan.Launch`: a dollar sign in it is doubled, and the names that only the worker knows stay. Elsewhere it is final.
+Nothing here knows a shell's other expansions.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Expander:
         if name[1] in PER_WORKER or REFERENCE.fullmatch(name[1]):
             if dollar == "$$":
                 return f"${{{name[1]}}}"  # a default is dropped: these are always set
-            hint = "it may stand in a group's command, args, cwd, env and checks"
+            hint = "it may stand in a group's command, args, cwd, env and checks, and in the files of its output"
             return self._reject(reference, f"{name[1]} is known only when a worker starts", hint, path)
         # As in a shell, the default of `:-` stands for an empty value, too.
         value = self._environ.get(name[1]) or name[2]
@@ -106,7 +106,8 @@ def _is_command(path: Path) -> bool:
 
 def _is_template(path: Path) -> bool:
     below = path[2:] if path[0] == "group" else path[1:] if path[0] == "defaults" else ()
-    return bool(below) and (below[0] in _TEMPLATES or below[:2] in _CHECKS)
+    is_file = below[:1] == ("output",) and below[-1] == "file"
+    return bool(below) and (below[0] in _TEMPLATES or below[:2] in _CHECKS or is_file)
 
 
 def literal(text: str) -> str:

@@ -154,7 +154,8 @@ def _tables_below(table: type[Table]) -> dict[str, type[Table]]:
     found = {}
     for name, field in table.model_fields.items():
         candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        for one in candidates:
+        for candidate in candidates:
+            one = getattr(candidate, "__origin__", candidate)  # of an Annotated
             if isinstance(one, type) and issubclass(one, Table):
                 found[name] = one
     return found

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from select import POLLIN, poll
+from typing import IO
 
 from procman.control import place, protocol
 from procman.control.protocol import End, Message, ProtocolError, Told
@@ -76,6 +77,12 @@ class Client:
             if not isinstance(reply, Accepted | Told):
                 return
         raise ClientError("procman has ended the connection", "see its log: has it ended?")
+
+    def stream(self, message: Message) -> IO[bytes]:
+        """Ask for what is answered with more than replies, and give what comes. Raises ClientError."""
+        with suppress(OSError):
+            self._sock.sendall(protocol.encode_request(message))
+        return os.fdopen(os.dup(self._sock.fileno()), "rb")
 
     def wait_for_its_end(self, timeout_s: float | None) -> None:
         """Wait until the core is gone. Raises TimedOutError."""

@@ -69,6 +69,11 @@ class Connection:
         """Whether nobody would miss it: it has not asked anything yet, or does not take what it was told."""
         return self._inbox is not None or self.finished
 
+    @property
+    def fd(self) -> int:
+        """Its descriptor."""
+        return self._sock.fileno()
+
     def cares(self, record: Record) -> bool:
         """Whether it is to be told this record."""
         if isinstance(record, Transition):

@@ -41,6 +41,11 @@ REQUESTS: dict[str, Kind] = {
         {"scope": {"enum": ["leader", "tree"], "default": "leader"}, **_MOVE},
     ),
     "down": Kind("End the site; `now` is without grace.", {}, {"now": _YES_NO, **_MOVE}),
+    "logs": Kind(
+        "Say what workers have written: the pump answers, with a line of JSON before each piece of so many bytes.",
+        {},
+        {"targets": {**_SELECTORS, "minItems": 0}, "follow": _YES_NO, **_MOVE},
+    ),
     "events": Kind(
         "Say what has happened, the last so many, and go on if told: answered with `event`s, then `end`.",
         {},

@@ -20,11 +20,11 @@ from typing import Any, Protocol
 
 from procman.control import protocol
 from procman.control.connection import Connection, turn_away
-from procman.control.protocol import End, ProtocolError, ShowEvents
+from procman.control.protocol import End, ProtocolError, ShowEvents, ShowLogs
 from procman.kernel.poller import READ, Poller
 from procman.log.jsonl import JsonLines
 from procman.policy.events import Record
-from procman.policy.requests import Accepted, Answer, Asked, Departed, Refused
+from procman.policy.requests import Accepted, Answer, Asked, Departed, Refused, Selector
 
 MAX_CLIENTS = 64
 PAST = 256
@@ -36,7 +36,7 @@ _PEER = struct.Struct("3i")
 class Log(Protocol):
     """Who gets the records first."""
 
-    def write(self, records: Sequence[Record]) -> None: ...
+    def write(self, records: Sequence[Record], at_ns: int | None = None) -> None: ...
 
 
 class Server:
@@ -44,7 +44,7 @@ class Server:
 
     __slots__ = (
         "_answers", "_began", "_clients", "_deliver", "_listener", "_log", "_numbers", "_open_to_group", "_past",
-        "_poller", "_reserve", "_site",
+        "_poller", "_reserve", "_site", "show_logs",
     )  # fmt: skip
 
     def __init__(self, poller: Poller, log: Log, deliver: Callable[[Asked | Departed], None]) -> None:
@@ -60,6 +60,8 @@ class Server:
         self._site = ""
         self._open_to_group = False
         self._began = time.monotonic()
+        self.show_logs: Callable[[int, Sequence[Selector], bool], bool] = lambda _fd, _targets, _follow: False
+        """Has the pump answer on a descriptor; False if there is no pump."""
         self._reserve = -1
         """A descriptor to give up when there are no more, so that a client can still be refused."""
 
@@ -74,15 +76,15 @@ class Server:
         """Send an answer: that it is under way before the records of the same turn of the loop, any other after."""
         self._answers.append(action)
 
-    def write(self, records: Sequence[Record]) -> None:
+    def write(self, records: Sequence[Record], at_ns: int | None = None) -> None:
         """Take the records of one turn: for the log, for those who want to know; then send the answers."""
-        self._log.write(records)
+        now_ns = at_ns or time.time_ns()
+        self._log.write(records, now_ns)
         answers, self._answers = self._answers, []
         for action in answers:
             if isinstance(action.reply, Accepted):
                 self._reply(action)
         if records:
-            now_ns = time.time_ns()
             self._past.append((now_ns, records))
             for client in [*self._clients.values()]:
                 if client.follows or client.tells:
@@ -161,8 +163,18 @@ class Server:
             return
         if isinstance(request, ShowEvents):
             self._show_events(client, request)
+        elif isinstance(request, ShowLogs):
+            self._show_logs(client, request)
         else:
             self._deliver(Asked(client.number, request, wait))
+
+    def _show_logs(self, client: Connection, request: ShowLogs) -> None:
+        """Hand the connection over to the pump, which has the lines."""
+        if self.show_logs(client.fd, request.targets, request.follow):
+            client.close()
+        else:
+            hint = 'set output = "prefix", "json" or a file for the groups in question'
+            client.finish(protocol.encode_reply(Refused("procman captures nobody's output here", hint)))
 
     def _show_events(self, client: Connection, request: ShowEvents) -> None:
         past = [(now_ns, record) for now_ns, records in self._past for record in records]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import _socket
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from procman.control import place
@@ -31,10 +31,11 @@ class TakenError(Exception):
 class Controlled:
     """`loop.Kernel` with operators: requests come in through the kernel's facts, answers go out here."""
 
-    __slots__ = ("_kernel", "_locks", "_paths", "_server", "_taken")
+    __slots__ = ("_answer", "_kernel", "_locks", "_paths", "_server", "_taken")
 
-    def __init__(self, kernel: Kernel, server: Server) -> None:
-        self._kernel, self._server = kernel, server
+    def __init__(self, kernel: Kernel, server: Server, answer: Callable[[Answer], None]) -> None:
+        """`answer` takes the answers, in the order of the records."""
+        self._kernel, self._server, self._answer = kernel, server, answer
         self._locks: list[Lock] = []
         self._paths: list[str] = []
         """Sockets and links, to be taken away at the end."""
@@ -59,7 +60,7 @@ class Controlled:
     def perform(self, action: Action) -> None:
         """See `loop.Kernel`."""
         if isinstance(action, Answer):
-            self._server.answer(action)
+            self._answer(action)
         else:
             self._kernel.perform(action)
 

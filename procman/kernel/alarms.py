@@ -45,7 +45,7 @@ class Alarms:
             heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
-    def ring(self, now: float) -> None:
+    def due(self, now: float) -> None:
         """Make the calls whose time has come; what they set anew waits for the next ring."""
         due: list[Alarm] = []
         while self._heap and self._heap[0][0] <= now:

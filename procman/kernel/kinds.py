@@ -8,15 +8,17 @@ from typing import Any
 from procman.kernel.guard import Guard
 from procman.kernel.helpers import Helper, Tell
 from procman.kernel.poller import Poller
+from procman.kernel.pump import Pump
 from procman.kernel.scheduler import Scheduler
 from procman.kernel.spawn import Spawner
 
 
 def helper_kinds(
-    poller: Poller, spawner: Spawner, guard: Guard, library: str, deliver: Callable[[Any], None]
+    poller: Poller, spawner: Spawner, guard: Guard, pump: Pump, library: str, deliver: Callable[[Any], None]
 ) -> dict[str, Callable[[str, Tell], Helper]]:
     """As `helpers.Helpers` takes them. `library` is for those that import more than the core; see `channel.argv`."""
     return {
         "guard": lambda _name, _tell: guard,
+        "pump": lambda _name, _tell: pump,
         "scheduler": lambda _name, tell: Scheduler(poller, spawner, library, deliver, tell),
     }

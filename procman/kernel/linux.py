@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Protocol, assert_never
 
 from procman.kernel.alarms import Alarms
+from procman.kernel.capture import Capture
 from procman.kernel.cgroup import Cgroups
 from procman.kernel.checks import Checks
 from procman.kernel.descriptors import seal_descriptors
@@ -22,11 +23,13 @@ from procman.kernel.helpers import Helpers
 from procman.kernel.kinds import helper_kinds
 from procman.kernel.loader import Loader
 from procman.kernel.poller import Poller
+from procman.kernel.pump import Pump
 from procman.kernel.reaper import DEATHS_IN_A_ROW, Death, reap
 from procman.kernel.say import say
 from procman.kernel.signals import SignalPipe
 from procman.kernel.spawn import Spawner
 from procman.kernel.starter import Starter, draw
+from procman.kernel.timers import Timers
 from procman.kernel.trees import Trees
 from procman.plan import LogPlan
 from procman.policy.events import (
@@ -73,7 +76,8 @@ class LinuxKernel:
 
     __slots__ = (
         "_alarms", "_cgroups", "_checks", "_children_may_have_ended", "_dead", "_drain", "_facts", "_facts_in_a_row",
-        "_guard", "_helpers", "_loader", "_log", "_poller", "_signals", "_spawner", "_starter", "_trees", "tell",
+        "_guard", "_helpers", "_loader", "_log", "_poller", "_signals", "_spawner", "_starter", "_trees", "pump",
+        "tell", "timers",
     )  # fmt: skip
 
     def __init__(
@@ -101,12 +105,16 @@ class LinuxKernel:
         self._guard = Guarding(self._spawner, lambda reason: self.tell(HelperEnded("guard", reason, draw())))
         self._alarms = Alarms()
         self._checks = Checks(poller, self._spawner, self._alarms, self._facts.append, self._guard.told)
-        given_by = (self._cgroups, *providers, self._checks)
+        self.pump = Pump(
+            poller, self._spawner, lambda reason: self.tell(HelperEnded("pump", reason, draw())), self.tell
+        )
+        given_by: tuple[Provider, ...] = (self._cgroups, Capture(self.pump), *providers, self._checks)
         self._starter = Starter(poller, self._spawner, given_by, self._facts.append, self._begun)
-        kinds = helper_kinds(poller, self._spawner, self._guard, library, self.tell)
+        kinds = helper_kinds(poller, self._spawner, self._guard, self.pump, library, self.tell)
         kinds["zygote"] = lambda name, _tell: self._starter.zygote(name)
         self._helpers = Helpers(kinds, self.tell)
         self._loader = Loader(poller, self._spawner, tuple(loader_argv), load_timeout_s, self._facts.append)
+        self.timers = Timers(self._loader, self.pump, self._alarms)
 
     def now(self) -> float:
         """See `loop.Kernel`."""
@@ -122,7 +130,7 @@ class LinuxKernel:
             now = monotonic()
             if deadline is not None and now >= deadline:
                 return TimePassed()
-            self._keep_own_deadlines(now)
+            self.timers.due(now)
             if self._facts:
                 self._poller.poll(0)
             elif self._dead or self._children_may_have_ended:
@@ -161,6 +169,7 @@ class LinuxKernel:
                 self._log.configure(action.site, action.log)
             case ReopenLog():
                 self._log.reopen()
+                self.pump.reopen()
             case Check():
                 self._checks.begin(action)
             case Answer() | OpenSockets() | AwaitDemand() | Report():
@@ -187,13 +196,8 @@ class LinuxKernel:
         self._facts.extend(wishes)
 
     def _timeout(self, deadline: float | None, now: float) -> float | None:
-        times = [time for time in (deadline, self._loader.deadline, self._alarms.deadline) if time is not None]
-        return min(max(min(times) - now, 0.0), _LONGEST_SLEEP_S) if times else None
-
-    def _keep_own_deadlines(self, now: float) -> None:
-        if self._loader.deadline is not None and now >= self._loader.deadline:
-            self._loader.expire()
-        self._alarms.ring(now)
+        deadline = self.timers.least(deadline)
+        return None if deadline is None else min(max(deadline - now, 0.0), _LONGEST_SLEEP_S)
 
     def _begun(self, worker: WorkerId, pid: int) -> None:
         for death in [one for one in self._dead if one.pid == pid]:  # whose number it has been given

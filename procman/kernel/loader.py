@@ -80,8 +80,10 @@ class Loader:
         else:
             self._deliver(_judge(answer))
 
-    def expire(self) -> None:
-        """The deadline has come: kill the child and say so. Its end, whenever that is, is then an orphan's."""
+    def due(self, now: float) -> None:
+        """If the deadline has come kill the child and say so. Its end, whenever that is, is then an orphan's."""
+        if self.deadline is None or now < self.deadline:
+            return
         self.close()
         reason = f"the configuration was not read within {self._timeout:g} s"
         hint = "hint: is one of its files a fifo, a device, or on a file system that hangs?"

@@ -46,10 +46,10 @@ class Log:
         """The path of `_file`."""
         self._lines = self._renderer()
 
-    def write(self, records: Sequence[Record]) -> None:
-        """A line each, with the time of now."""
+    def write(self, records: Sequence[Record], at_ns: int | None = None) -> None:
+        """A line each, with this time, or that of now."""
         if records:
-            (self._file or self._stream).put(self._lines.lines(time.time_ns(), records))
+            (self._file or self._stream).put(self._lines.lines(at_ns or time.time_ns(), records))
 
     def configure(self, site: str, plan: LogPlan) -> None:
         """Write as this plan says from now on. A file that cannot be opened leaves the log where it is, and is told."""

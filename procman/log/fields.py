@@ -73,12 +73,15 @@ FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "dropped": (_TEXT, "The event that could not be handled."),
     "processes": (_COUNT, "How many processes are left that are no workers."),
     "helper": (_TEXT, "Which of procman's own child processes."),
-    "lines": (_COUNT, "How many lines of the log were lost."),
+    "lines": (_COUNT, "How many lines were lost, of the log or, in all, of workers in this outlet."),
+    "bytes": (_COUNT, "How many bytes those lines had."),
+    "outlet": (_TEXT, "Where workers' lines go: `stdout`, a file's path, or a socket's."),
+    "tail": (_NAMES, "The last lines of the worker on stderr, where procman reads them."),
 }
 
 _ALWAYS = ("ts", "level", "event", "site", "reason")
 _WORKER = ("group", "task", "generation", "pid", "from", "to")
-_RUN = ("exit_code", "signal", "cause", "uptime_s", "cpu_s", "max_rss_bytes")
+_RUN = ("exit_code", "signal", "cause", "uptime_s", "cpu_s", "max_rss_bytes", "tail")
 _RETRY = ("restarts", "budget_left", "delay_s")
 
 
@@ -120,6 +123,12 @@ EVENTS: dict[str, Event] = {
         ("digest", "started", "stopped", "restarted", "scaled", "changed"),
     ),
     "config.rejected": Event("The configuration has errors; what runs is not touched.", (), ("digest", "diagnostics")),
+    "output.lost": Event(
+        "Lines of workers could not be written, and were dropped; more may be.", ("outlet", "lines", "bytes")
+    ),
+    "output.resumed": Event(
+        "What lines lost is marked in their place, others are written.", ("outlet", "lines", "bytes")
+    ),
     "helper.ended": Event("A helper has ended that should not, and is started again.", ("helper", "delay_s")),
     "helper.ready": Event("A zygote has imported its program, and can fork workers.", ("helper",)),
     "helper.failed": Event("A zygote cannot import its program, or no fork of it is safe.", ("helper",)),

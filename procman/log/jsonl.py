@@ -44,7 +44,7 @@ class JsonLines:
                 f'{{"ts":"{stamp}","level":"{record.level}","event":{quote(record.event)},"site":{self._site}'
                 f',"reason":{quote(record.reason)}{more}}}'
             )
-        worker, pid, from_, to, reason, level, exit_, retry = record
+        worker, pid, from_, to, reason, level, exit_, retry, _ = record
         more = "" if exit_ is None and retry is None else _ending(record)
         return (
             f'{{"ts":"{stamp}","level":"{level}","event":"worker.{to}","site":{self._site}'
@@ -75,6 +75,8 @@ def _ending(record: Transition) -> str:
     if record.retry is not None:
         restarts, left, delay = record.retry
         text += f',"restarts":{restarts},"budget_left":{left},"delay_s":{delay:.6f}'
+    if record.tail:
+        text += f',"tail":{_encode(record.tail)}'
     return text
 
 

@@ -16,6 +16,7 @@ from procman.plan.codec import from_json, to_json
 from procman.plan.job import Overlap, Schedule
 from procman.plan.launch import Cgroup, Launch, Limit, Privileges, Python, SpawnPath, Threads
 from procman.plan.listen import Listen, ListenKind
+from procman.plan.output import FileFormat, Objects, OnFull, Output, Rotate, Sink, SinkKind
 from procman.plan.restart import Backoff, OnExhausted, Restart, Scope, Stop, Strategy, When
 from procman.plan.site import Condition, GroupPlan, Kind, LogFormat, LogPlan, Orphans, Plan
 from procman.plan.update import Update, UpdateOrder
@@ -25,6 +26,7 @@ __all__ = [
     "Cgroup",
     "Change",
     "Condition",
+    "FileFormat",
     "GroupPlan",
     "Health",
     "HealthBy",
@@ -35,9 +37,12 @@ __all__ = [
     "ListenKind",
     "LogFormat",
     "LogPlan",
+    "Objects",
     "OnExhausted",
+    "OnFull",
     "OnUnhealthy",
     "Orphans",
+    "Output",
     "Overlap",
     "Plan",
     "Privileges",
@@ -45,8 +50,11 @@ __all__ = [
     "Ready",
     "ReadyBy",
     "Restart",
+    "Rotate",
     "Schedule",
     "Scope",
+    "Sink",
+    "SinkKind",
     "SpawnPath",
     "Stop",
     "Strategy",

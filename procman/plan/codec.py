@@ -10,6 +10,7 @@ from procman.plan.checks import Health, Ready
 from procman.plan.job import Schedule
 from procman.plan.launch import Cgroup, Launch, Limit, Privileges, Python
 from procman.plan.listen import Listen
+from procman.plan.output import Output, Rotate, Sink
 from procman.plan.restart import Backoff, Restart, Stop
 from procman.plan.site import GroupPlan, LogPlan, Plan
 from procman.plan.update import Update
@@ -49,7 +50,10 @@ NESTED: dict[Callable[..., Any], dict[str, Read]] = {
         "listen": many(Listen),
         "python": one_or_none(Python),
         "cgroup": one_or_none(Cgroup),
+        "output": one(Output),
     },
+    Output: {"stdout": one(Sink), "stderr": one(Sink)},
+    Sink: {"rotate": one_or_none(Rotate)},
     Privileges: {"limits": many(Limit)},
     Restart: {"backoff": one_or_none(Backoff)},
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from procman.plan.listen import Listen
+from procman.plan.output import Output
 
 SpawnPath = Literal["vfork", "fork"]
 Threads = Literal["error", "warn", "spawn"]
@@ -91,3 +92,4 @@ class Launch(NamedTuple):
     """A cgroup of its own. Takes the fork path."""
     adopt: bool = False
     """Whether what a worker has left behind when its leader ends is left alone, until the site ends."""
+    output: Output = Output()

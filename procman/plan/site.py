@@ -81,6 +81,8 @@ class Plan(NamedTuple):
     control_group: int | str | None = None
     """The group whose members may use it as well; a name is looked up by the core."""
     pid_file: str | None = None
+    output_ring: int = 1 << 20
+    """How many bytes of each group's latest output are kept for `procman logs`."""
     sources: tuple[str, ...] = ()
     """The files that the plan was read from, absolute, the first named first."""
 

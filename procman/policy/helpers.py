@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from procman import words
 from procman.plan import Plan, Restart
-from procman.policy.events import Calendar, CronEntry, EndHelper, GuardRules, HelperEnded, HelperOrder, RunHelper
+from procman.policy.events import (
+    Calendar,
+    CronEntry,
+    EndHelper,
+    GuardRules,
+    HelperEnded,
+    HelperOrder,
+    OutputLost,
+    PumpRules,
+    RunHelper,
+)
+from procman.policy.losses import Losses
 from procman.policy.restart import Ladder
 from procman.policy.step import Step
 
@@ -33,11 +44,13 @@ class _Helper:
 class Helpers:
     """Those that are wanted, by name."""
 
-    __slots__ = ("_closed", "_wanted")
+    __slots__ = ("_closed", "_wanted", "losses")
 
     def __init__(self) -> None:
         self._wanted: dict[str, _Helper] = {}
         self._closed = False
+        self.losses = Losses()
+        """Workers' lines that the pump could not write."""
 
     @property
     def deadline(self) -> float | None:
@@ -67,8 +80,14 @@ class Helpers:
         if (helper := self._wanted.get(name)) is not None:
             helper.retired, helper.deadline = True, None
 
-    def ended(self, fact: HelperEnded, step: Step) -> None:
-        """It has ended, or could not start."""
+    def hear(self, fact: HelperEnded | OutputLost, step: Step) -> None:
+        """One has ended or could not start, or says that lines are lost."""
+        if isinstance(fact, OutputLost):
+            self.losses.hear(fact, step)
+        else:
+            self._ended(fact, step)
+
+    def _ended(self, fact: HelperEnded, step: Step) -> None:
         helper = self._wanted.get(fact.name)
         if helper is None or helper.retired or self._closed:
             return
@@ -111,3 +130,10 @@ def calendar_of(plan: Plan) -> Calendar | None:
         if group.schedule and group.schedule.cron and group.workers
     ]
     return Calendar(tuple(entries)) if entries else None
+
+
+def pump_of(plan: Plan) -> PumpRules | None:
+    """The order of the pump, which writes what workers say; None where all write for themselves."""
+    outputs = [group.launch.output for group in plan.groups]
+    kinds = {sink.kind for output in outputs for sink in (output.stdout, output.stderr)}
+    return PumpRules(plan.name, plan.output_ring) if kinds - {"inherit", "null"} else None

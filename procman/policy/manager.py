@@ -50,8 +50,8 @@ class Manager:
         self._generations: Generations = {}
         self._order = Order(self.groups)
         self._stock, self._upward = Stock(), Upward()
-        self._shutdown, self._draining = Shutdown(), Draining()
-        self._helpers = Helpers()
+        self._shutdown, self._draining, self._helpers = Shutdown(), Draining(), Helpers()
+        self.losses = self._helpers.losses
         self.zygotes = Zygotes(self._helpers)
         self._sockets = Sockets()
         self._operator = Operator()
@@ -77,7 +77,7 @@ class Manager:
                 self._felt(event, step)
             case events.Left() | events.TimePassed() | events.ReopenLog():
                 self._elsewhere(event, step)
-            case events.HelperEnded() | events.HelperReady() | events.HelperFailed():
+            case events.HelperEnded() | events.HelperReady() | events.HelperFailed() | events.OutputLost():
                 self._told_of_helper(event, step)
             case events.Load():
                 self._load(step)
@@ -154,10 +154,10 @@ class Manager:
         self._helpers.due(step)
         self._drained(self._draining.due(step), step)
 
-    def _told_of_helper(self, fact: events.HelperEnded | events.HelperReady | events.HelperFailed, step: Step) -> None:
+    def _told_of_helper(self, fact: events.FactOfHelper, step: Step) -> None:
         match fact:
-            case events.HelperEnded():
-                self._helpers.ended(fact, step)
+            case events.HelperEnded() | events.OutputLost():
+                self._helpers.hear(fact, step)
             case events.HelperReady():
                 self.zygotes.ready(fact, self.groups, step)
                 if self.plan and self.phase is Phase.RUNNING:

@@ -14,6 +14,7 @@ from procman.policy import hand
 from procman.policy.census import Census
 from procman.policy.ending import Phase
 from procman.policy.events import Event, ShutDown, Transition
+from procman.policy.losses import Losses
 from procman.policy.requests import (
     Accepted,
     Answer,
@@ -53,6 +54,7 @@ class Site(Protocol):
     groups: dict[str, Supervisor]
     census: Census
     zygotes: Zygotes
+    losses: Losses
 
 
 class RefusedError(Exception):

@@ -154,6 +154,9 @@ class SiteStatus(NamedTuple):
     workers: tuple[WorkerStatus, ...]
     strays: int = 0
     """Processes that have left their workers' trees without a trace; they end with the site."""
+    lost_lines: int = 0
+    """How many lines that workers wrote could not be written on."""
+    lost_bytes: int = 0
 
 
 Reply = Refused | Accepted | Done | SiteStatus

@@ -28,6 +28,8 @@ def snapshot(site: Site, now: float) -> SiteStatus:
             for slot in group.slots
         ),
         strays=site.census.strays,
+        lost_lines=site.losses.lines,
+        lost_bytes=site.losses.bytes,
     )
 
 

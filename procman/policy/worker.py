@@ -138,7 +138,7 @@ class Worker:
 
 def is_up(worker: Worker) -> bool:
     """Whether it runs, or is about to, and nobody has asked it to end."""
-    return worker.state in (State.STARTING, State.RUNNING)
+    return worker.state in (State.STARTING, State.RUNNING) and worker.error is None
 
 
 class Slot(NamedTuple):

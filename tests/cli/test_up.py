@@ -105,7 +105,7 @@ def test_once_it_has_said_a_word_no_signal_is_lost(tmp_path: Path) -> None:
 def test_ctrl_c_again_ends_the_deaf_at_once(tmp_path: Path) -> None:
     path = site(tmp_path, group("api", [PYTHON, "-c", DEAF], 'stop = { grace = "60s" }'))
     with on_terminal("up", path) as procman:
-        procman.wait_for("^deaf$")
+        procman.wait_for(r"^api\.0 \| deaf$")
         procman.press("\x03")
         procman.wait_for(r"api:0 +stopping +SIGINT")
         assert procman.press_until_it_ends("\x03") == 0

@@ -12,7 +12,8 @@ from tests.config.sites import LEAST, group_of, heads, load, plan_of, said
 
 
 def test_the_least_site_has_every_default_of_the_plan(tmp_path: Path) -> None:
-    launch = plan.Launch(("web",), str(tmp_path))
+    auto = plan.Output(plan.Sink("auto"), plan.Sink("auto"))
+    launch = plan.Launch(("web",), str(tmp_path), output=auto)
     expected = plan.Plan(tmp_path.name, (plan.GroupPlan("web", launch),), sources=(str(tmp_path / "site.toml"),))
     assert plan_of(tmp_path) == expected
 
@@ -105,7 +106,8 @@ def test_every_option_of_a_group_reaches_the_plan(tmp_path: Path) -> None:
     restart = plan.Restart(
         "always", (0, 3), (2, 15), 5, 600.0, plan.Backoff(1.0, 3.0, 9.0, 0.0), 120.0, "one-for-all", "ignore"
     )
-    launch = plan.Launch(("web",), str(tmp_path / "app"), (), 0o27, "fork")
+    auto = plan.Output(plan.Sink("auto"), plan.Sink("auto"))
+    launch = plan.Launch(("web",), str(tmp_path / "app"), (), 0o27, "fork", output=auto)
     web = plan.GroupPlan("web", launch, "service", 3, False, restart, plan.Stop(2, 3.0, "leader"), (("db", "started"),))
     assert made.groups[0] == web
     log = plan.LogPlan("json", str(tmp_path / "log/events.jsonl"))

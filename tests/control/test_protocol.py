@@ -16,6 +16,7 @@ from procman.control.protocol import (
     Message,
     ProtocolError,
     ShowEvents,
+    ShowLogs,
     Told,
     decode_reply,
     decode_request,
@@ -52,6 +53,7 @@ MESSAGES = [
     Message(ShowStatus()),
     Message(Down(now=True), wait=False),
     Message(ShowEvents(follow=True, last=7)),
+    Message(ShowLogs(BOTH, follow=True)),
 ]
 WORKER = WorkerStatus("api", 0, 2, "running", 41, 1.5, None, False, "exit status 1", 1.5)
 STATUS = SiteStatus("shop", "running", "abc", ("/a.toml",), (GroupStatus("api", 1, 2, 0, 100, ""),), (WORKER,))

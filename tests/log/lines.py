@@ -95,6 +95,10 @@ RECORDS: dict[str, Record] = {
     "zygote": Notice("helper.ready", "info", "the zygote of a has imported app:run", {"helper": "zygote:a#1"}),
     "no zygote": Notice("helper.failed", "error", "the zygote of a failed: ImportError: no", {"helper": "zygote:a#1"}),
     "halted": Notice("group.halted", "error", "a:1 failed; the others stay as they are", {"group": "a"}),
+    "output lost": Notice(
+        "output.lost", "warning", "/l: no space left on device", {"outlet": "/l", "lines": 2, "bytes": 20}
+    ),
+    "output resumed": Notice("output.resumed", "info", "/l takes lines", {"outlet": "/l", "lines": 9, "bytes": 90}),
     "scaled": Notice("group.scaled", "info", "a: 5", {"group": "a", "workers": 5, "file_workers": 2}),
     "signalled": Notice("group.signalled", "info", "SIGUSR1 to a:0", {"group": "a", "signal": "SIGUSR1"}),
     "uncontrolled": Notice("control.unavailable", "warning", "no control socket: /run is no directory"),

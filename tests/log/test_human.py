@@ -53,6 +53,8 @@ a.toml:1:1: bad
 12:00:07.001  helper           ready     the zygote of a has imported app:run
 12:00:07.001  helper           failed    the zygote of a failed: ImportError: no
 12:00:07.001  a                halted    a:1 failed; the others stay as they are
+12:00:07.001  output           lost      /l: no space left on device
+12:00:07.001  output           resumed   /l takes lines
 12:00:07.001  a                scaled    a: 5
 12:00:07.001  a                signalled  SIGUSR1 to a:0
 12:00:07.001  control          unavailable  no control socket:…n is no directory

@@ -21,6 +21,7 @@ from procman.policy.events import (
     Loaded,
     Notice,
     Print,
+    PumpRules,
     Record,
     ReopenLog,
     Report,
@@ -96,6 +97,7 @@ class Checker:
                 heard = self._signalled(action, heard)
             else:
                 self._acted(action)
+        need(self.site.pump.running == self.site.pump.wanted, "there is no pump, or an old one")
         need(heard is None, f"no SIGCONT follows {heard}")
         self.site.operator.check(event, actions)
         reopened = any(isinstance(action, ReopenLog) for action in actions)
@@ -221,11 +223,15 @@ class Checker:
         need(self.site.drained_from is None, f"{action.name} is started in the drain")
         if isinstance(action.order, GuardRules):
             self._guarded(action.order)
+        elif isinstance(action.order, PumpRules):
+            wrong = self.site.pump.run(action.order, self.site.now, SLACK)
+            need(wrong is None, f"the pump is started: {wrong}")
         elif isinstance(action.order, ZygoteOrder):
             wrong = self.site.zygotes.run(action, self.site.groups, self.site.now)
             need(wrong is None, f"{action.name} is started: {wrong}")
 
     def _ended_helper(self, action: EndHelper) -> None:
+        need(action.name != "pump", "the pump is ended")
         if action.name == "guard":
             need(self.site.guard is None, "the guard is ended, although the plan wants one")
             self.site.guard_falls.due = None

@@ -28,6 +28,7 @@ from procman.plan import (
     When,
 )
 from procman.policy.events import Load, Loaded, LoadFailed, ReopenLog, ShutDown, Spawn, ZygoteOrder
+from procman.policy.helpers import pump_of
 from procman.policy.requests import (
     Asked,
     Departed,
@@ -156,6 +157,8 @@ class History:
             agenda += [(moment, ShutDown("SIGTERM")) for moment in again]
         for _ in range(random.choice((0, 0, 2, 6))):
             agenda += self._visit(self._instant())
+        if pump_of(self.plan):
+            agenda += [(self._instant(), HelperFall("pump")) for _ in range(random.choice((0, 0, 1, 4)))]
         return agenda
 
     def _visit(self, moment: float) -> list[tuple[float, Incident]]:

@@ -189,7 +189,7 @@ def _check_end(site: SiteBook, manager: Manager) -> None:
             blocked = any(group.unmet for group in site.groups.values())
             site.owed = next(iter(site.failures.values()), 10 if blocked else 0)
     if over and site.drained_from is None:
-        site.drained_from, site.guard_falls.due = site.now, None
+        site.drained_from, site.guard_falls.due, site.pump.falls.due = site.now, None, None
     need(over == bool(site.drains), f"the drain has sent {site.drains}, and the site is {'' if over else 'not '}over")
     if over and site.kill_now and not site.drained:
         need(site.drains[-1][1] == SIGKILL, "who is left is to be killed now and is not")

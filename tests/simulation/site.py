@@ -23,6 +23,7 @@ from procman.policy.events import (
     Load,
     Loaded,
     LoadFailed,
+    OutputLost,
     Ready,
     ReopenLog,
     ShutDown,
@@ -38,6 +39,7 @@ from procman.policy.requests import Asked, Departed, Down, Request, ShowStatus
 from tests.simulation.books import GroupBook, Run, SlotBook, Verdict
 from tests.simulation.operator_book import OperatorBook
 from tests.simulation.pulse_book import feel, look
+from tests.simulation.pump_book import PumpBook
 from tests.simulation.turn_book import Turns
 from tests.simulation.zygote_book import Falls, ZygoteBook
 
@@ -87,6 +89,7 @@ class SiteBook:
         self.more_strays = False
         """Whether this step has told of more of them, which is worth a line."""
         self.guard_falls = Falls()
+        self.pump = PumpBook()
 
     @property
     def drain_until(self) -> float | None:
@@ -141,7 +144,7 @@ class SiteBook:
     @property
     def helpers_due(self) -> list[float]:
         """When helpers are to be started again."""
-        falls = [self.guard_falls, *(wanted.falls for wanted in self.zygotes.wanted.values())]
+        falls = [self.guard_falls, self.pump.falls, *(wanted.falls for wanted in self.zygotes.wanted.values())]
         return [one.due for one in falls if one.due is not None]
 
     def _told_of_helper(self, fact: HelperEnded | HelperReady | HelperFailed) -> None:
@@ -158,6 +161,8 @@ class SiteBook:
             return
         if fact.name == "guard" and self.guard is not None:
             self.guard_falls.fell(self.now, fact.draw)
+        elif fact.name == "pump":
+            self.pump.falls.fell(self.now, fact.draw)
         self.zygotes.fell(fact, self.groups, self.now)
 
     def _imported(self, fact: HelperReady) -> None:
@@ -210,7 +215,7 @@ class SiteBook:
                 self._told_of_helper(event)
             case Forked() | Execed() | Ready() | Unready() | Checked():
                 self._felt(event)
-            case ReopenLog() | Departed() | Due() | Demanded():
+            case OutputLost() | ReopenLog() | Departed() | Due() | Demanded():
                 pass  # the last two are `runs.py`'s to check
             case _:
                 assert_never(event)
@@ -291,6 +296,7 @@ class SiteBook:
 
     def _apply(self, plan: Plan) -> None:
         self.plan = plan
+        self.pump.follow(plan)
         for raw in plan.groups:
             group = self.groups.get(raw.name)
             planned = self.zygotes.admit(raw, group)

@@ -30,6 +30,7 @@ def compile_site(site: model.Site, around: Surroundings) -> plan.Plan:
         termination_log=path_or_off("termination_log", site.site.termination_log, around),
         control=path_or_off("control", site.site.control, around),
         control_group=site.site.control_group,
+        output_ring=site.site.output.ring,
         pid_file=path_or_off("pid_file", site.site.pid_file, around),
         sources=tuple(dict.fromkeys([*files, *around.env_files])),
     )

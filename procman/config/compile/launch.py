@@ -6,6 +6,7 @@ from procman import plan
 from procman.config import model
 from procman.config.accounts import Identity
 from procman.config.compile.listen import listen_of
+from procman.config.compile.output import output_of
 from procman.config.compile.paths import absolute, base_of
 from procman.config.compile.surroundings import Surroundings
 from procman.config.document import Document, Path
@@ -34,6 +35,7 @@ def launch_of(name: str, group: model.Group, around: Surroundings) -> plan.Launc
         python=_python(name, group, around),
         cgroup=_cgroup(group),
         adopt=group.adopt,
+        output=output_of(name, group, around),
     )
 
 

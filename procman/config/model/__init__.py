@@ -15,26 +15,17 @@ from procman.config.model.checks import Health, Ready
 from procman.config.model.environment import EnvFile
 from procman.config.model.group import Defaults, Group
 from procman.config.model.listen import Listen
+from procman.config.model.output import Output, Rotate, Sink
 from procman.config.model.restart import Backoff, Restart
-from procman.config.model.site import Log, SiteOptions
+from procman.config.model.site import Log, SiteOptions, SiteOutput
 from procman.config.model.stop import Stop
 from procman.config.table import Table, option
 from procman.config.values import BadValueError, show
 
 __all__ = [
-    "Backoff",
-    "Defaults",
-    "EnvFile",
-    "Group",
-    "Health",
-    "Listen",
-    "Log",
-    "Ready",
-    "Restart",
-    "Site",
-    "SiteOptions",
-    "Stop",
-]
+    "Backoff", "Defaults", "EnvFile", "Group", "Health", "Listen", "Log", "Output", "Ready", "Restart", "Rotate",
+    "Sink", "Site", "SiteOptions", "SiteOutput", "Stop",
+]  # fmt: skip
 
 
 def _schema_version(value: Any) -> int:

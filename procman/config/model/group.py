@@ -14,6 +14,7 @@ from procman.config.model import environment, privileges
 from procman.config.model.checks import Health, Ready
 from procman.config.model.listen import Listens
 from procman.config.model.order import After
+from procman.config.model.output import OutputOption
 from procman.config.model.python import Arguments, CallableName, ModulePath, Modules, check_program
 from procman.config.model.restart import Restart
 from procman.config.model.stop import Stop
@@ -116,6 +117,7 @@ class Defaults(Table):
     restart: Restart = option({}, "The restart policy.")
     stop: Stop = option({}, "How workers are stopped.")
     update: Update = option({}, "How workers are replaced.")
+    output: OutputOption = option({}, "Where the output of workers goes: a name as in its `to`, or a table.")
 
 
 class Group(Defaults):

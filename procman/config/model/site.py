@@ -6,7 +6,14 @@ from typing import Annotated
 
 from procman import plan
 from procman.config import fields
+from procman.config.model.output import Buffer
 from procman.config.table import Table, option, or_off
+
+
+class SiteOutput(Table):
+    """`[site.output]`."""
+
+    ring: Buffer = option("1MiB", "How much of each group's latest output is kept for `procman logs`.")
 
 
 class SiteOptions(Table):
@@ -42,6 +49,7 @@ class SiteOptions(Table):
     pid_file: fields.Path | None = option(
         None, "A file for procman's pid, relative to this one, while it runs; a second procman with the same refuses."
     )
+    output: SiteOutput = option({}, "What concerns the output of all workers.")
 
 
 class Log(Table):

@@ -21,10 +21,18 @@ class ShowEvents(NamedTuple):
     """How many of the past, at most."""
 
 
+class ShowLogs(NamedTuple):
+    """Say what workers have written: the pump answers it, on the same connection, in its own words."""
+
+    targets: tuple[Selector, ...] = ()
+    """Nobody named: all."""
+    follow: bool = False
+
+
 class Message(NamedTuple):
     """A request as it is sent."""
 
-    request: Request | ShowEvents
+    request: Request | ShowEvents | ShowLogs
     wait: bool = True
 
 
@@ -46,6 +54,8 @@ def encode_request(message: Message) -> bytes:
             fields = {"do": "down", "now": now, "wait": message.wait}
         case ShowEvents(follow, last):
             fields = {"do": "events", "follow": follow, "last": last}
+        case ShowLogs(targets, follow):
+            fields = {"do": "logs", "targets": [*map(str, targets)], "follow": follow}
     return to_line(fields)
 
 
@@ -54,7 +64,7 @@ def decode_request(line: bytes | bytearray) -> Message:
     fields = from_line(line)
     do = take(fields, "do", str)
     wait = take(fields, "wait", bool, True)
-    request: Request | ShowEvents
+    request: Request | ShowEvents | ShowLogs
     if do in VERBS:
         request = Operate(cast("Verb", do), _targets(fields))
     elif do == "run":
@@ -69,6 +79,9 @@ def decode_request(line: bytes | bytearray) -> Message:
         request = Down(take(fields, "now", bool, False))
     elif do == "events":
         request = ShowEvents(take(fields, "follow", bool, False), take(fields, "last", int, 100))
+    elif do == "logs":
+        named = fields.get("targets") or fields.pop("targets", None)
+        request = ShowLogs(_targets(fields) if named else (), take(fields, "follow", bool, False))
     else:
         raise ProtocolError(f"nobody here can `{shown(do)}`")
     if fields:

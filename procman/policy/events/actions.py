@@ -80,7 +80,14 @@ class ZygoteOrder(NamedTuple):
         return f"zygote:{self.group}#{self.launch.python.edition}"
 
 
-HelperOrder = GuardRules | Calendar | ZygoteOrder
+class PumpRules(NamedTuple):
+    """The order of the helper `pump`: write what workers say, and keep so many bytes of each group's latest lines."""
+
+    site: str
+    ring: int
+
+
+HelperOrder = GuardRules | Calendar | ZygoteOrder | PumpRules
 """What helpers are told; each kind knows its own."""
 
 

@@ -139,6 +139,19 @@ class HelperFailed(NamedTuple):
     reason: str
 
 
+class OutputLost(NamedTuple):
+    """Lines of workers could not be written, or can be written again: the pump's account of one file or stream."""
+
+    outlet: str
+    """`stdout`, or the path of a file or a socket."""
+    lines: int
+    """In all, since the pump was started."""
+    bytes: int
+    reason: str
+    over: bool
+    """Whether all that is still there has been written, and the place of what is lost has been marked."""
+
+
 class TimePassed(NamedTuple):
     """The deadline that `Manager.deadline()` named has come."""
 
@@ -159,6 +172,8 @@ class LoadFailed(NamedTuple):
     """All of it for people, many lines, each error with its place and its hint."""
 
 
+FactOfHelper = HelperEnded | HelperReady | HelperFailed | OutputLost
+
 Fact = (
     Forked
     | Execed
@@ -175,6 +190,7 @@ Fact = (
     | Demanded
     | HelperReady
     | HelperFailed
+    | OutputLost
     | TimePassed
     | Loaded
     | LoadFailed

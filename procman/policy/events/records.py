@@ -44,6 +44,8 @@ class Transition(NamedTuple):
     """On the transition at which the leader's end was learnt."""
     retry: Retry | None = None
     """On a transition that ends in an automatic restart."""
+    tail: tuple[str, ...] = ()
+    """The worker's last lines, put in on the way to the log where there are some; to the policy there never are."""
 
 
 class Notice(NamedTuple):

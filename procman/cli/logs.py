@@ -1,0 +1,134 @@
+"""`procman logs`: what the workers of a running site have written, and what they write."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import IO, Any
+
+from procman.cli import talk
+from procman.cli.main import Parser
+from procman.control.protocol import Message, ProtocolError, ShowLogs, decode_selector
+from procman.log.colour import wants_colour
+from procman.output.follow import Line, live, older
+from procman.output.styles import Column, Json, Origin, Prefix, Style
+
+_EPILOG = f"""\
+examples:
+  procman logs                   the last hundred lines of all workers
+  procman logs -f api:0          from now on, too
+  procman logs --since 10m --grep 'timeout|refused'
+
+Only what procman captures can be shown: not what goes to the output "inherit".
+
+{talk.SITE_EPILOG}{talk.EXIT_CODES}"""
+
+
+def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "logs",
+        help="show what workers have written, and what they write",
+        description="Shows what the workers of a running site have written to stdout and stderr.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("targets", nargs="*", metavar="SELECTOR", help="GROUP, or GROUP:TASK for one worker")
+    parser.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C, or the end of the site")
+    parser.add_argument("-n", "--last", metavar="N", default="100", help="show so many of the past (100)")
+    parser.add_argument("--since", metavar="DURATION", help="show nothing older than this: 500ms, 30s, 5m")
+    parser.add_argument("--grep", metavar="REGEX", help="show only the lines in which this is found")
+    parser.add_argument("--json", action="store_true", help="print an object a line")
+    talk.add_site(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show them."""
+    wanted, last, since_ns = _request(args), _last(args), _since(args)
+    pattern = _pattern(args)
+    try:
+        client = talk.connect(args)
+        try:
+            stream = client.stream(Message(wanted))
+            about = json.loads(stream.readline() or b'{"say":"refused","reason":"procman has ended","hint":""}')
+            if about.get("say") == "refused":
+                return talk.complain(args, about["reason"], about["hint"], talk.EXIT_FAILED)
+            lines = _chosen(stream, about["files"], last, since_ns, pattern)
+            _print(args, lines)
+        finally:
+            client.close()
+    except talk.GiveUpError as error:
+        return error.code
+    return 0
+
+
+def _chosen(
+    stream: IO[bytes], files: list[dict[str, Any]], last: int, since_ns: int, pattern: re.Pattern[bytes] | None
+) -> Iterator[Line]:
+    """The last of the past, then what comes."""
+    past: deque[Line] = deque(maxlen=last)
+    coming = live(stream)
+    kept = [line for line in iter(lambda: next(coming, None), None) if _fits(line, since_ns, pattern)]
+    if len(kept) < last:
+        past.extend(line for line in older(files) if _fits(line, since_ns, pattern))
+    past.extend(kept)
+    yield from past
+    yield from (line for line in coming if line is not None and _fits(line, 0, pattern))
+
+
+def _fits(line: Line, since_ns: int, pattern: re.Pattern[bytes] | None) -> bool:
+    return line.time_ns >= since_ns and (pattern is None or pattern.search(line.text) is not None)
+
+
+def _print(args: argparse.Namespace, lines: Iterator[Line]) -> None:
+    styles: dict[Origin, Style] = {}
+    column, colour = Column(), wants_colour(os.isatty(1))
+    for line in lines:
+        style = styles.get(line.origin)
+        if style is None:
+            site = os.environ.get("PROCMAN_SITE", getattr(args, "site", None) or "")
+            prefix = Prefix(line.origin, column, colour=colour, timestamps=False)
+            style = styles[line.origin] = Json(site, line.origin, "text") if args.json else prefix
+        sys.stdout.buffer.write(style.lines(line.text + b"\n", line.time_ns))
+        sys.stdout.buffer.flush()
+
+
+def _request(args: argparse.Namespace) -> ShowLogs:
+    parser: Parser = args.parser
+    try:
+        return ShowLogs(tuple(map(decode_selector, args.targets)), args.follow)
+    except ProtocolError as error:
+        parser.error(f"{error}\nhint: api is all workers of a group, api:0 the first of them")
+
+
+def _last(args: argparse.Namespace) -> int:
+    if not (args.last.isascii() and args.last.isdigit() and len(args.last) < 9):
+        args.parser.error(f"--last {args.last}: not a number")
+    return int(args.last)
+
+
+def _since(args: argparse.Namespace) -> int:
+    if args.since is None:
+        return 0
+    from procman.config.values import BadValueError, parse_duration
+
+    parser: Parser = args.parser
+    try:
+        return time.time_ns() - int(parse_duration(args.since) * 1e9)
+    except BadValueError as error:
+        parser.error(f"--since {args.since}: no duration\nhint: {error.hint}")
+
+
+def _pattern(args: argparse.Namespace) -> re.Pattern[bytes] | None:
+    parser: Parser = args.parser
+    try:
+        return re.compile(os.fsencode(args.grep)) if args.grep is not None else None
+    except re.error as error:
+        parser.error(f"--grep {args.grep}: {error}\nhint: it is a regular expression")

@@ -1,0 +1,40 @@
+"""Where workers' output goes, with every path absolute."""
+
+from __future__ import annotations
+
+from procman import plan
+from procman.config import model
+from procman.config.compile.paths import absolute, base_of
+from procman.config.compile.surroundings import Surroundings
+from procman.config.expand import literal
+
+
+def output_of(name: str, group: model.Group, around: Surroundings) -> plan.Output:
+    """What becomes of what the workers of a group write."""
+    output = group.output
+    path = ("group", name, "output")
+    both = _sink((*path, "to"), output.to, around)
+    return plan.Output(
+        stdout=_sink((*path, "stdout"), output.stdout, around) if output.stdout else both,
+        stderr=_sink((*path, "stderr"), output.stderr, around) if output.stderr else both,
+        tail=output.tail,
+        on_full=output.on_full,
+        buffer=output.buffer,
+        max_line=output.max_line,
+        timestamps=output.timestamps,
+        objects=output.objects,
+    )
+
+
+def _sink(path: tuple[str, ...], sink: model.Sink, around: Surroundings) -> plan.Sink:
+    places: tuple[tuple[plan.SinkKind, str | None], ...] = (
+        ("file", sink.file),
+        ("syslog", sink.syslog),
+        ("journald", sink.journald),
+    )
+    for kind, where in places:
+        if where is not None:
+            place = absolute(literal(base_of((*path, kind), around)), where)
+            rotate = None if sink.rotate is None else plan.Rotate(**dict(sink.rotate))
+            return plan.Sink(kind, place, sink.format, rotate)
+    return plan.Sink(sink.kind or "auto")

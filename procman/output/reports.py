@@ -1,0 +1,62 @@
+"""What the pump tells the core: in order, and without waiting for it."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from contextlib import suppress
+
+from procman.output.outlet import Outlet
+from procman.output.protocol import Channel, Message
+
+_PAUSE_S = 1.0
+"""Between two reports on a loss that goes on."""
+
+
+class Reports:
+    """The messages to the core. Those that it does not take wait."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._queue: deque[Message] = deque()
+        self._told: dict[Outlet, tuple[int, float]] = {}
+        """Outlets that are losing lines: how many have been told, and when."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether any waits."""
+        return bool(self._queue)
+
+    def send(self, message: Message) -> None:
+        """Tell something."""
+        self._queue.append(message)
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what the core takes."""
+        with suppress(OSError):  # it is gone: the channel's other end says so
+            while self._queue and self._channel.send(self._queue[0]):
+                self._queue.popleft()
+
+    def look(self, outlet: Outlet) -> None:
+        """Tell what has been lost there: at once when it begins and when it is over, now and then in between."""
+        told, at = self._told.get(outlet, (0, 0.0))
+        over = not outlet.failure and not outlet.losing
+        if outlet not in self._told and outlet.lost_lines == outlet.told_lines:
+            return
+        now = time.monotonic()
+        if over or (outlet.lost_lines != told and now - at >= _PAUSE_S):
+            self._told[outlet] = outlet.lost_lines, now
+            self.send(
+                {
+                    "say": "lost",
+                    "outlet": outlet.name,
+                    "lines": outlet.lost_lines,
+                    "bytes": outlet.lost_bytes,
+                    "reason": outlet.loss_reason,
+                    "over": over,
+                }
+            )
+        if over:
+            outlet.told_lines = outlet.lost_lines
+            del self._told[outlet]

@@ -1,0 +1,102 @@
+"""The latest lines of each group, bounded, for `procman logs`: so it works wherever the lines themselves go."""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from procman.output.framing import Lines
+from procman.output.styles import Origin
+
+DEFAULT = 1 << 20
+_OVERHEAD = 128
+"""What an entry costs besides its lines."""
+
+
+class Entry(NamedTuple):
+    """Lines that came at once."""
+
+    time_ns: int
+    origin: Origin
+    lines: Lines
+    file: str = ""
+    """The file to which they go as well, as they are."""
+
+
+class Rings:
+    """A ring for each group."""
+
+    __slots__ = ("_groups", "_limit", "_weights")
+
+    def __init__(self, limit: int = DEFAULT) -> None:
+        self._groups: dict[str, deque[Entry]] = {}
+        self._weights: dict[str, int] = {}
+        self._limit = limit
+
+    def resize(self, limit: int) -> None:
+        """Keep so many bytes a group from now on."""
+        self._limit = limit
+        for group in self._groups:
+            self._shrink(group)
+
+    def put(self, time_ns: int, origin: Origin, lines: Lines, file: str = "") -> None:
+        """Keep lines; the oldest of the group go."""
+        ring = self._groups.setdefault(origin.group, deque())
+        ring.append(Entry(time_ns, origin, lines, file))
+        self._weights[origin.group] = self._weights.get(origin.group, 0) + len(lines) + _OVERHEAD
+        self._shrink(origin.group)
+
+    def select(self, wanted: Selection) -> Iterator[Entry]:
+        """What there is of these workers, in the order of time."""
+        rings = [self._groups.get(group, ()) for group in ({name for name, _ in wanted} or self._groups)]
+        return (
+            entry for entry in heapq.merge(*rings, key=lambda entry: entry.time_ns) if selects(wanted, entry.origin)
+        )
+
+    def state(self) -> list[Any]:
+        """All of it, for `restore`."""
+        return [
+            (entry.time_ns, entry.origin, bytes(entry.lines).decode("latin-1"), entry.file)
+            for ring in self._groups.values()
+            for entry in ring
+        ]
+
+    def restore(self, state: Iterable[Any]) -> None:
+        """Take over what another's `state` was."""
+        for time_ns, origin, lines, file in state:
+            self.put(time_ns, Origin(*origin), lines.encode("latin-1"), file)
+
+    def _shrink(self, group: str) -> None:
+        ring = self._groups[group]
+        while ring and self._weights[group] > self._limit:
+            self._weights[group] -= len(ring.popleft().lines) + _OVERHEAD
+
+
+Selection = list[tuple[str, int | None]]
+"""Pairs of a group and a task, None for all of the group; none at all is everybody."""
+
+
+def selects(wanted: Selection, origin: Origin) -> bool:
+    """Whether an origin is one of them."""
+    return not wanted or any(group == origin.group and task in (None, origin.task) for group, task in wanted)
+
+
+class Packets:
+    """The style of those who read along: a line of JSON that says whose lines come next and how many bytes they are."""
+
+    __slots__ = ("_origin",)
+
+    def __init__(self, origin: Origin) -> None:
+        self._origin = origin
+
+    def lines(self, lines: Lines, now_ns: int) -> Lines:
+        """See `styles.Style`."""
+        head = {**self._origin._asdict(), "time_ns": now_ns, "size": len(lines)}
+        return json.dumps(head, separators=(",", ":")).encode() + b"\n" + lines
+
+    def note(self, text: str, now_ns: int, fields: dict[str, Any]) -> bytes:  # noqa: ARG002 - see `styles.Style`
+        """See `styles.Style`."""
+        return bytes(self.lines(text.encode() + b"\n", now_ns))

@@ -1,0 +1,1 @@
+"""The pump and its parts."""

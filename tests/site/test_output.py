@@ -1,0 +1,76 @@
+"""Real sites whose output is captured: last words in the log, a killed pump, and `procman logs`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.site.running import DEADLINE_S, ROOT, up
+from tests.site.sites import FOREVER, group, python, site_of
+
+TALK = "i=0; while [ $i -lt 200 ]; do echo line $i; i=$((i + 1)); done; echo done; exec sleep 3600"
+FAIL = python(
+    "import signal\ndef fail(*_):\n    raise ValueError('no such user')\n"
+    "signal.signal(signal.SIGUSR1, fail)\nprint('here', flush=True)\nsignal.pause()"
+)
+
+
+def logs(site_name: str, *words: str) -> str:
+    command = [sys.executable, "-m", "procman", "logs", "-s", site_name, *words]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, timeout=DEADLINE_S)
+    return done.stdout
+
+
+def test_the_end_of_a_failed_worker_carries_its_last_words(tmp_path: Path) -> None:
+    web = group("web", FAIL, 'output = "json"', "restart = { max_restarts = 0 }")
+    with up(tmp_path, site_of(web, site="control = false")) as site:
+        site.until_said('{"ts"')  # the pump is there
+        os.kill(site.until("worker.running", "web:0")["pid"], signal.SIGUSR1)
+        failed = site.until("worker.failed", "web:0")
+        assert failed["reason"] == "exit status 1: ValueError: no such user; no restarts allowed"
+        assert failed["tail"][-1] == "ValueError: no such user"
+        assert site.wait() == 10
+
+
+def test_a_worker_with_prefixed_output_says_so_on_stdout(tmp_path: Path) -> None:
+    web = group("web", "echo hello; exec sleep 3600", 'output = "prefix"')
+    with up(tmp_path, site_of(web, site="control = false")) as site:
+        site.until_said("web.0 | hello")
+
+
+def test_a_killed_pump_is_replaced_and_its_workers_notice_nothing(tmp_path: Path) -> None:
+    web = group(
+        "web", "while read -r line; do echo $line; done < fifo; exec sleep 3600", 'output = "prefix"', 'cwd = "."'
+    )
+    os.mkfifo(tmp_path / "fifo")
+    with up(tmp_path, site_of(web, site="control = false")) as site:
+        site.until("worker.running", "web:0")
+        with (tmp_path / "fifo").open("w", encoding="utf-8") as say:
+            print("one", file=say, flush=True)
+            site.until_said("web.0 | one")
+            os.kill(site.helper(), signal.SIGKILL)
+            site.until("helper.ended")
+            print("two", file=say, flush=True)
+            site.until_said("web.0 | two")
+        assert site.states("web:0") == ["starting", "running"]
+        assert any("missing or repeated" in line for line in site.words)
+
+
+def test_logs_shows_the_last_lines_of_who_is_named(tmp_path: Path) -> None:
+    web = group("web", TALK, 'output = { to = { file = "web.log" } }')
+    other = group("other", FOREVER)
+    name = f"logs-{os.getpid()}"
+    with up(tmp_path, site_of(web, other), "--name", name) as site:
+        site.until("worker.running", "web:0")
+        while (
+            "done" not in (tmp_path / "web.log").read_text(encoding="utf-8")
+            if (tmp_path / "web.log").exists()
+            else True
+        ):
+            site.pause(0.05)
+        assert logs(name, "-n", "2", "web:0") == "web.0 | line 199\nweb.0 | done\n"
+        assert logs(name, "--grep", "line 19$") == "web.0 | line 19\n"
+        assert logs(name, "other") == ""
