@@ -112,12 +112,16 @@ class Writer:
         self.flush()
 
     def close(self, patience_s: float = 1.0) -> None:
-        """Write what is left, waiting no longer than this for a slow stream, and let the stream go."""
+        """Write what is left and let the stream go: it may take nothing for so long, and five times that in all."""
         self.flush()
-        deadline = time.monotonic() + patience_s
+        now = time.monotonic()
+        deadline, last = now + patience_s, now + 5 * patience_s
         question = _question(self._fd)
-        while self._waiting and (left := deadline - time.monotonic()) > 0 and question.poll(left * 1000):
+        while self._waiting and (left := min(deadline, last) - time.monotonic()) > 0 and question.poll(left * 1000):
+            before = self.pending
             self.flush()
+            if self.pending < before:
+                deadline = time.monotonic() + patience_s
         self._watch(False)
         if self._owned:
             os.close(self._fd)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
@@ -207,3 +208,22 @@ def test_closing_waits_for_a_stuck_reader_no_longer_than_it_is_told() -> None:
         started = time.monotonic()
         stream.writer.close(patience_s=0.1)
         assert 0.1 <= time.monotonic() - started < 0.6
+
+
+def test_a_reader_that_is_slow_and_goes_on_reading_gets_all_of_it_at_the_end() -> None:
+    with pipe() as (read, write):
+        stream = Stream(write)
+        lines = stream.numbered(2000)
+        stream.writer.put(lines)
+        said: list[bytes] = []
+
+        def read_slowly() -> None:
+            while sum(map(len, said)) < 100 * len(lines):
+                Event().wait(0.15)  # a slow reader is what this is about
+                said.append(os.read(read, 8192))
+
+        reader = Thread(target=read_slowly)
+        reader.start()
+        stream.writer.close(patience_s=0.75)
+        reader.join()
+        assert b"".join(said) == b"".join(lines)
