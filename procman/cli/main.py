@@ -29,6 +29,8 @@ COMMANDS = {
     "signal": "operate",
     "events": "events",
     "logs": "logs",
+    "reload": "operate",
+    "rollback": "operate",
     "down": "operate",
     "check": "check",
     "schema": "schema",

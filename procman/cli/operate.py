@@ -1,4 +1,4 @@
-"""`procman start`, `stop`, `restart`, `run`, `scale`, `signal` and `down`: move a running site by hand.
+"""`procman start`, `stop`, `run`, `scale`, `signal`, `reload`, `rollback`, `down`: move a site by hand.
 
 What happens is shown on standard error as it happens; standard output stays empty.
 """
@@ -16,7 +16,21 @@ from procman.cli.main import Parser
 from procman.cli.records import record_of, when
 from procman.control.client import TimedOutError
 from procman.control.protocol import Message, ProtocolError, Told, decode_selector
-from procman.policy.requests import Accepted, Done, Down, Operate, Reply, Request, RunJob, Scale, Selector, SendSignal
+from procman.policy.requests import (
+    Accepted,
+    Done,
+    Down,
+    Operate,
+    Rejected,
+    Reload,
+    Reply,
+    Request,
+    Rollback,
+    RunJob,
+    Scale,
+    Selector,
+    SendSignal,
+)
 from procman.words import signal_name
 
 _HELP = {
@@ -26,6 +40,8 @@ _HELP = {
     "run": "run a job now, and wait for its end",
     "scale": "run another number of workers than the file says",
     "signal": "send a signal to workers",
+    "reload": "read the configuration again and apply what changed",
+    "rollback": "go back to the last good configuration",
     "down": "stop the site in order, and wait for its end",
 }
 _EXAMPLES = {
@@ -35,8 +51,13 @@ _EXAMPLES = {
     "run": "procman run backup\n  procman run backup --no-wait",
     "scale": "procman scale api=8\n  procman scale api=0        none, until it is scaled again",
     "signal": "procman signal HUP api      the main process of each worker\n  procman signal --tree KILL api:2",
+    "reload": "procman reload --timeout 2m    wait until it has proved itself\n"
+    "  procman reload --reset         drop what was scaled and stopped by hand",
+    "rollback": "procman rollback",
     "down": "procman down\n  procman down --now         without grace\n  procman -s shop down",
 }
+_LOADING_S = 60.0
+"""How long the reading of a configuration may take, twice over if another reload is under way."""
 _PAST = {
     "start": "started",
     "stop": "stopped",
@@ -65,6 +86,8 @@ def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
         elif name == "signal":
             parser.add_argument("signal", metavar="SIGNAL", help="its name or number: USR1, SIGUSR1, 10")
             parser.add_argument("--tree", action="store_true", help="to the worker's whole process group")
+        elif name == "reload":
+            parser.add_argument("--reset", action="store_true", help="drop what was scaled and stopped by hand")
         elif name == "down":
             parser.add_argument("--now", action="store_true", help="kill everything at once")
         if name in ("start", "stop", "restart", "signal"):
@@ -78,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     """Ask for it, show what happens, and say how it came out."""
     request = _request(args)
     wait = getattr(args, "wait", False)
-    timeout = talk.timeout_of(args) if wait else 5.0
+    timeout = talk.timeout_of(args) if wait else _LOADING_S if args.command == "reload" else 5.0
     try:
         client = talk.connect(args)
         try:
@@ -105,6 +128,9 @@ def _follow(args: argparse.Namespace, replies: Iterator[Reply | Told]) -> tuple[
             case Told(event):
                 sys.stderr.buffer.writelines(lines.lines(when(event), [record_of(event)]))
                 sys.stderr.flush()
+            case Rejected(reason, diagnostics):
+                sys.stderr.write(diagnostics)
+                raise talk.GiveUpError(talk.complain(args, reason, "nothing has changed", talk.EXIT_INVALID))
             case Done(failures):
                 return failures
     return ()
@@ -114,6 +140,8 @@ def _announce(args: argparse.Namespace, workers: tuple[str, ...], note: str) -> 
     """Say whom it concerns, in a line."""
     if args.command == "down":
         text = "the site is stopping"
+    elif args.command in ("reload", "rollback"):
+        text, note = f"{args.command}: {note}", ""
     elif not workers:
         text = f"{args.command}: nothing to do"
     else:
@@ -130,6 +158,10 @@ def _request(args: argparse.Namespace) -> Request:
             return Down(args.now)
         case "run":
             return RunJob(args.job)
+        case "reload":
+            return Reload(args.reset)
+        case "rollback":
+            return Rollback()
         case "scale":
             group, _, number = args.count.partition("=")
             if not (group and number.isascii() and number.isdigit() and len(number) < 8):

@@ -14,7 +14,7 @@ from procman.log.colour import wants_colour
 from procman.log.human import HumanLines
 from procman.policy.requests import Refused, Reply
 
-EXIT_FAILED, EXIT_NO_SITE, EXIT_TIMED_OUT = 1, 3, 124
+EXIT_FAILED, EXIT_NO_SITE, EXIT_INVALID, EXIT_TIMED_OUT = 1, 3, 78, 124
 
 SITE_EPILOG = """\
 which site:
@@ -29,6 +29,7 @@ exit codes:
   {EXIT_FAILED}    refused, or it did not come true; stderr says why
   {EXIT_USAGE}    wrong usage
   {EXIT_NO_SITE}    no such site is running
+  {EXIT_INVALID}   reload: the configuration is invalid; nothing has changed
   {EXIT_TIMED_OUT}  the time was over before it was done; it goes on
 """
 

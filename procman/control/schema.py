@@ -6,7 +6,7 @@ import json
 from typing import Any, NamedTuple, get_type_hints
 
 from procman.control.protocol import VERSION
-from procman.policy.requests import Accepted, Done, GroupStatus, Refused, SiteStatus, WorkerStatus
+from procman.policy.requests import Accepted, Done, GroupStatus, Refused, Rejected, SiteStatus, WorkerStatus
 
 _TEXT: dict[str, Any] = {"type": "string"}
 _COUNT: dict[str, Any] = {"type": "integer", "minimum": 0}
@@ -40,6 +40,12 @@ REQUESTS: dict[str, Kind] = {
         {"signal": {"type": "integer", "minimum": 1}, "targets": _SELECTORS},
         {"scope": {"enum": ["leader", "tree"], "default": "leader"}, **_MOVE},
     ),
+    "reload": Kind(
+        "Read the configuration again and apply what changed; answered once it is read.",
+        {},
+        {"reset": {"type": "boolean", "default": False, "description": "Drop what was changed by hand."}, **_MOVE},
+    ),
+    "rollback": Kind("Go back to the last good configuration.", {}, _MOVE),
     "down": Kind("End the site; `now` is without grace.", {}, {"now": _YES_NO, **_MOVE}),
     "logs": Kind(
         "Say what workers have written: the pump answers, with a line of JSON before each piece of so many bytes.",
@@ -62,6 +68,7 @@ def schema() -> dict[str, Any]:
     status["workers"] = {"type": "array", "items": _object(_fields(WorkerStatus))}
     replies = {
         "refused": Kind("It cannot be done, and nothing was. The last reply.", _fields(Refused)),
+        "rejected": Kind("The configuration has errors, and nothing was done. The last reply.", _fields(Rejected)),
         "accepted": Kind("It is under way, for these workers; `event`s and `done` follow.", _fields(Accepted)),
         "done": Kind("It is over; what did not come true, and why. The last reply.", _fields(Done)),
         "status": Kind("The whole site. The last reply.", status),

@@ -129,6 +129,12 @@ EVENTS: dict[str, Event] = {
     "output.resumed": Event(
         "What lines lost is marked in their place, others are written.", ("outlet", "lines", "bytes")
     ),
+    "config.proved": Event("The configuration has stood its probation.", ("digest",)),
+    "config.failed": Event("The configuration has not stood its probation.", ("digest",)),
+    "config.rolled_back": Event(
+        "A good configuration of before is in force again.",
+        ("digest", "started", "stopped", "restarted", "scaled", "changed"),
+    ),
     "helper.ended": Event("A helper has ended that should not, and is started again.", ("helper", "delay_s")),
     "helper.ready": Event("A zygote has imported its program, and can fork workers.", ("helper",)),
     "helper.failed": Event("A zygote cannot import its program, or no fork of it is safe.", ("helper",)),

@@ -12,7 +12,7 @@ from procman.plan.launch import Cgroup, Launch, Limit, Privileges, Python
 from procman.plan.listen import Listen
 from procman.plan.output import Output, Rotate, Sink
 from procman.plan.restart import Backoff, Restart, Stop
-from procman.plan.site import GroupPlan, LogPlan, Plan
+from procman.plan.site import GroupPlan, LogPlan, Plan, ReloadPlan
 from procman.plan.update import Update
 
 Read = Callable[[Any], Any]
@@ -35,7 +35,7 @@ def many(kind: Callable[..., Any]) -> Read:
 
 
 NESTED: dict[Callable[..., Any], dict[str, Read]] = {
-    Plan: {"groups": many(GroupPlan), "log": one(LogPlan)},
+    Plan: {"groups": many(GroupPlan), "log": one(LogPlan), "reload": one(ReloadPlan)},
     GroupPlan: {
         "launch": one(Launch),
         "schedule": one_or_none(Schedule),

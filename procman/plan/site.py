@@ -63,6 +63,17 @@ class LogPlan(NamedTuple):
     """An absolute path; None is the standard error stream."""
 
 
+class ReloadPlan(NamedTuple):
+    """How a new configuration is taken over."""
+
+    probation: float | None = None
+    """So many seconds a new plan has to prove itself; None: it is taken as good."""
+    rollback: bool = True
+    """Whether the last good plan comes back by itself if it does not."""
+    probation_failures: int = 3
+    """So many failures of one worker are too many."""
+
+
 class Plan(NamedTuple):
     """A whole site."""
 
@@ -72,6 +83,7 @@ class Plan(NamedTuple):
     """Bounds the whole shutdown, in seconds; None leaves it to the core (9 s at process 1, else no bound)."""
     exit_code_from: str | None = None
     log: LogPlan = LogPlan()
+    reload: ReloadPlan = ReloadPlan()
     orphans: Orphans = "end"
     """What becomes of the workers if the core is killed: a guard ends them, or they are kept."""
     termination_log: str | None = None

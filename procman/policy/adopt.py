@@ -5,7 +5,11 @@ from __future__ import annotations
 from procman.plan import Plan, diff, moves
 from procman.policy.events import ConfigureLog
 from procman.policy.helpers import Helpers, calendar_of, guard_of, pump_of
+from procman.policy.probation import Version
 from procman.policy.step import Step
+
+Effects = dict[str, list[str]]
+"""What a change of plan does to groups, as `plan.moves` says it."""
 
 
 def adopt(old: Plan | None, plan: Plan, helpers: Helpers, step: Step) -> None:
@@ -18,12 +22,17 @@ def adopt(old: Plan | None, plan: Plan, helpers: Helpers, step: Step) -> None:
         helpers.want("pump", pump, step)
 
 
-def say(old: Plan | None, plan: Plan, digest: str, step: Step) -> None:
-    """The line of the log: a site has started, or what moves."""
+def say(old: Plan | None, version: Version, back: str, step: Step) -> Effects:
+    """The line of the log: a site has started, or what moves, which is the answer; `back` is why, if it goes back."""
+    plan, digest = version
     if old is None:
         numbers = {"groups": len(plan.groups), "workers": sum(group.workers for group in plan.groups)}
         step.notice("site.started", "info", "", digest=digest, files=plan.sources, **numbers)
-        return
+        return {}
     effects = moves(old, plan)
-    reason = "" if any(effects.values()) else "no group changed" if diff(old, plan) else "nothing changed"
-    step.notice("config.applied", "info", reason, digest=digest, **effects)
+    if back:
+        step.notice("config.rolled_back", "warning", back, digest=digest, **effects)
+    else:
+        reason = "" if any(effects.values()) else "no group changed" if diff(old, plan) else "nothing changed"
+        step.notice("config.applied", "info", reason, digest=digest, **effects)
+    return effects

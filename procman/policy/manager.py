@@ -8,23 +8,27 @@ from __future__ import annotations
 from typing import assert_never
 
 from procman.plan import Plan
-from procman.policy import events, pulse
-from procman.policy.adopt import adopt, say
+from procman.policy import events
+from procman.policy.adopt import Effects, adopt, say
 from procman.policy.census import Census
+from procman.policy.configuration import Configuration
 from procman.policy.deadlines import Deadlines, tell_due
 from procman.policy.drain import Draining
 from procman.policy.ending import Phase, Shutdown, Stock, end_with
 from procman.policy.helpers import Helpers
+from procman.policy.leaders import Leaders
 from procman.policy.operator import Operator
 from procman.policy.order import Goal, Order
-from procman.policy.requests import Asked, Departed
+from procman.policy.probation import Version
+from procman.policy.requests import Accepted, Asked, Departed
 from procman.policy.rollout import roll
 from procman.policy.runs import called
 from procman.policy.sockets import Sockets
 from procman.policy.step import Step
 from procman.policy.supervisor import Supervisor
 from procman.policy.upward import Upward
-from procman.policy.worker import Generations, Slot
+from procman.policy.waits import Wait
+from procman.policy.worker import Generations
 from procman.policy.zygotes import Zygotes
 
 EXIT_INVALID_CONFIGURATION = 78
@@ -45,8 +49,7 @@ class Manager:
         self.digest = ""
         self.groups: dict[str, Supervisor] = {}
         self.census = Census()
-        self._slots: dict[int, Slot] = {}
-        """By the pid of the leader, until nothing of its tree is left."""
+        self._leaders = Leaders(self.census)
         self._generations: Generations = {}
         self._order = Order(self.groups)
         self._stock, self._upward = Stock(), Upward()
@@ -56,31 +59,31 @@ class Manager:
         self._sockets = Sockets()
         self._operator = Operator()
         self._deadlines = Deadlines()
-        self._loads = 0
-        """Loads wanted: 0; 1, and the loader is at it; 2, one more when it is done."""
+        self._configuration = Configuration()
         self._stop_timeout = stop_timeout
 
     def deadline(self) -> float | None:
         """The instant at which the manager wants to hear `TimePassed`; None if only events matter."""
-        mine = (self._shutdown.kill_at, self._draining.deadline, self._helpers.deadline)
+        mine = (self._shutdown.kill_at, self._draining.deadline, self._helpers.deadline, self._configuration.deadline)
         return min([time for time in (self._deadlines.least(), *mine) if time is not None], default=None)
 
     def handle(self, event: events.Event, now: float) -> events.Outcome:
         """Record what happened or is wanted, move everything towards what is wanted, say what to do."""
-        step = Step(now)
+        step = Step(now, self._configuration.trial)
+        self._configuration.judge(self, step)
         match event:
             case events.Exited() | events.TreeEnded() | events.Strays():
-                self._ended(event, step)
+                self._leaders.ended(event, self.groups, step)
             case events.Forked() | events.Execed() | events.StartFailed():
-                self._started(event, step)
+                self._leaders.started(event, self.groups, step)
             case events.Ready() | events.Unready() | events.Checked():
-                self._felt(event, step)
+                self._leaders.felt(event, self.groups, step)
             case events.Left() | events.TimePassed() | events.ReopenLog():
                 self._elsewhere(event, step)
             case events.HelperEnded() | events.HelperReady() | events.HelperFailed() | events.OutputLost():
                 self._told_of_helper(event, step)
             case events.Load():
-                self._load(step)
+                self._configuration.want(self.phase, step)
             case events.Loaded() | events.LoadFailed():
                 self._loaded(event, step)
             case events.Due() | events.Demanded():
@@ -88,12 +91,13 @@ class Manager:
             case events.ShutDown():
                 self._asked_to_stop(event, step)
             case Asked() | Departed():
-                self._asked_to_stop(self._operator.hear(event, self, step), step)
+                self._heard(event, step)
             case _:
                 assert_never(event)
+        self._configuration.conclude(self, step)
         self._follow(step)
         self.zygotes.start(step)
-        self._upward.look(self.phase, self._loads > 0, step)
+        self._upward.look(self.phase, self._configuration.loads.busy, step)
         self._operator.tell(event, self, step)
         for deadline, worker in step.deadlines:
             self._deadlines.push(deadline, worker)
@@ -109,44 +113,6 @@ class Manager:
             case events.ReopenLog():
                 step.actions.append(fact)
 
-    # --- facts about workers -----------------------------------------------------------------------------
-
-    def _started(self, fact: events.Forked | events.Execed | events.StartFailed, step: Step) -> None:
-        group = self.groups[fact.worker.group]
-        slot = group.slots[fact.worker.task]
-        assert slot.worker.id == fact.worker, f"{fact} comes too late"
-        match fact:
-            case events.Forked():
-                self._slots[fact.pid] = slot
-                group.forked(slot, fact.pid, step)
-            case events.Execed():
-                pulse.begin(slot.worker, step)
-            case events.StartFailed():
-                group.start_failed(slot, fact, step)
-
-    def _felt(self, fact: events.Ready | events.Unready | events.Checked, step: Step) -> None:
-        """What a check has found; it may come too late, of a worker that is another's predecessor."""
-        group, task = self.groups.get(fact.worker.group), fact.worker.task
-        if group and task < len(group.slots) and group.slots[task].worker.id == fact.worker:
-            pulse.hear(group.slots[task].worker, fact, step)
-
-    def _ended(self, fact: events.Exited | events.TreeEnded | events.Strays, step: Step) -> None:
-        if isinstance(fact, events.Strays):
-            self.census.hear(fact, step)
-            return
-        slot = self._slots.get(fact.pid)
-        if slot is None:
-            self.census.orphans += 1
-            return
-        group = self.groups[slot.worker.id.group]
-        if isinstance(fact, events.TreeEnded):
-            del self._slots[fact.pid]
-            group.tree_ended(slot, step)
-        else:
-            if not fact.leftover:
-                del self._slots[fact.pid]
-            group.exited(slot, fact, step)
-
     def _time_passed(self, step: Step) -> None:
         if self._shutdown.overdue(step.now):
             self._kill_all("the site's stop timeout is over", step)
@@ -160,52 +126,66 @@ class Manager:
                 self._helpers.hear(fact, step)
             case events.HelperReady():
                 self.zygotes.ready(fact, self.groups, step)
-                if self.plan and self.phase is Phase.RUNNING:
-                    followed = [self.groups[group.name].plan for group in self.plan.groups]
-                    self._sockets.follow(self.plan, followed, step)
+                self._open_sockets(step)
             case events.HelperFailed():
                 self.zygotes.failed(fact, self.groups, step)
+                self._configuration.refused(self.groups)
+
+    def _heard(self, event: Asked | Departed, step: Step) -> None:
+        if isinstance(event, Departed):
+            self._configuration.loads.forget(event.client)
+        self._asked_to_stop(self._operator.hear(event, self, step), step)
+        self._open_sockets(step)
 
     # --- configuration -----------------------------------------------------------------------------------
 
-    def _load(self, step: Step) -> None:
-        if self.phase in (Phase.LOADING, Phase.RUNNING):
-            if self._loads == 0:
-                step.actions.append(events.RunLoader())
-            self._loads = min(self._loads + 1, 2)
+    def reload(self, asked: Asked, step: Step) -> None:
+        """A client wants the configuration read again. Raises RefusedError if the site is ending."""
+        self._configuration.want(self.phase, step, asked)
+
+    def roll_back(self, wait: Wait, step: Step) -> Accepted:
+        """A client wants the last good plan back. Raises RefusedError where there is none."""
+        return self._configuration.roll_back(wait, self, step)
 
     def _loaded(self, result: events.Loaded | events.LoadFailed, step: Step) -> None:
-        self._loads -= 1
-        if self.phase not in (Phase.LOADING, Phase.RUNNING):
+        goes_on = self._configuration.loaded(result, self, self._operator, step)
+        if not isinstance(result, events.LoadFailed):
             return
-        if self._loads:
-            step.actions.append(events.RunLoader())
-        if isinstance(result, events.Loaded):
-            self._apply(result.plan, result.digest, step)
-        elif self.phase is Phase.RUNNING:
+        if self.phase is Phase.RUNNING:
             step.notice("config.rejected", "error", result.reason, digest=self.digest, diagnostics=result.diagnostics)
-        elif not self._loads:
+        elif not goes_on:
             step.notice("config.rejected", "error", result.reason)
             step.actions.append(events.Print(result.diagnostics))
             self._drain(EXIT_INVALID_CONFIGURATION, result.reason, step)
 
-    def _apply(self, plan: Plan, digest: str, step: Step) -> None:
+    def apply(self, version: Version, step: Step, back: str = "", fresh: frozenset[str] = frozenset()) -> Effects:
+        """Run this plan from now on; `back` is why, if it is one of before. What that does to the groups, of which
+        those in `fresh` get a fresh budget.
+        """
+        plan, digest = version
         old, self.plan, self.digest = self.plan, plan, digest
         adopt(old, plan, self._helpers, step)
-        say(old, plan, digest, step)
+        effects = say(old, version, back, step)
         if old is None:
             self.phase = Phase.RUNNING
+        fresh = fresh.union(name for name in self.groups if not self._order.knows(name))  # gone, and perhaps back
         self._order.follow(plan)
         for name, supervisor in self.groups.items():
             if not self._order.knows(name):
                 supervisor.hand.forget()
                 supervisor.apply(supervisor.plan._replace(workers=0), step)
-        admitted = [self.zygotes.admit(group, self.groups.get(group.name), step) for group in plan.groups]
-        self._sockets.follow(plan, admitted, step)
-        for group in admitted:
-            self.groups.setdefault(group.name, Supervisor(group, self._generations)).apply(group, step)
+        for group in [self.zygotes.admit(group, self.groups.get(group.name), step) for group in plan.groups]:
+            self.groups.setdefault(group.name, Supervisor(group, self._generations))
+            self.groups[group.name].apply(group, step, fresh=group.name in fresh)
         for group in plan.groups:
             self._order.release(self.groups[group.name], step)
+        self._open_sockets(step)
+        return effects
+
+    def _open_sockets(self, step: Step) -> None:
+        if self.plan is not None and self.phase is Phase.RUNNING:
+            followed = [self.groups[group.name].plan for group in self.plan.groups]
+            self._sockets.follow(self.plan, followed, step)
 
     # --- the end -----------------------------------------------------------------------------------------
 
@@ -223,6 +203,7 @@ class Manager:
     def _shut_down(self, code: int, reason: str, step: Step, goal: Goal = Goal.DOWN) -> None:
         assert self.plan is not None, "a site stops only after it has started"
         self.phase = Phase.STOPPING
+        self._configuration.close(step)
         own = self.plan.stop_timeout
         self._shutdown.begin(code, reason, self._stop_timeout if own is None else own, step.now)
         step.notice("site.stopping", "error" if code else "info", reason, digest=self.digest, exit_code=code)
@@ -239,6 +220,7 @@ class Manager:
     def _drain(self, code: int, reason: str, step: Step) -> None:
         """No worker is left, and none will come: end whatever else is left, and then the site."""
         self.phase = Phase.DRAINING
+        self._configuration.close(step)
         self._helpers.close()
         self._draining.begin(code, reason, step, at_once=self._shutdown.at_once)
 
@@ -258,7 +240,7 @@ class Manager:
             self._upward.take(group, planned)
             if not planned and not group.slots:
                 del self.groups[name]
-            if self.phase is Phase.RUNNING and (ending := end_with(group, self.plan, self._stock)):
+            if self.phase is Phase.RUNNING and planned and (ending := end_with(group, self.plan, self._stock)):
                 self._shut_down(*ending, step)
             if self.phase is Phase.RUNNING:
                 for dependent in self._order.dependents(name):
@@ -269,5 +251,5 @@ class Manager:
             return
         if self.phase is Phase.STOPPING:
             self._drain(self._shutdown.code, self._shutdown.reason, step)
-        elif self.phase is Phase.RUNNING and not self._loads:
+        elif self.phase is Phase.RUNNING and not self._configuration.loads.busy:
             self._drain(*self._stock.outcome, step)

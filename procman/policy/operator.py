@@ -24,8 +24,9 @@ from procman.policy.requests import (
     Down,
     Operate,
     Refused,
+    Reload,
     Reply,
-    Request,
+    Rollback,
     RunJob,
     Scale,
     Selector,
@@ -56,6 +57,9 @@ class Site(Protocol):
     zygotes: Zygotes
     losses: Losses
 
+    def reload(self, asked: Asked, step: Step) -> None: ...
+    def roll_back(self, wait: Wait, step: Step) -> Accepted: ...
+
 
 class RefusedError(Exception):
     """What is asked for cannot be done; the argument is the answer."""
@@ -81,18 +85,23 @@ class Operator:
         client, request, _ = event
         wait = Wait(client)
         try:
-            reply = self._do(request, site, wait, step)
+            reply = self._do(event, site, wait, step)
         except RefusedError as error:
             reply = error.refused
-        step.actions.append(Answer(client, reply))
         if not isinstance(reply, Accepted):
+            step.actions += [Answer(client, reply)] if reply else []
             return None
-        if event.wait:
-            self._waits.append(wait)
-        else:
-            step.actions.append(Answer(client, Done()))
+        self.promise(event, reply, wait, step)
         ends = isinstance(request, Down) and (request.now or site.phase in (Phase.LOADING, Phase.RUNNING))
         return ShutDown("procman down", now=request.now) if isinstance(request, Down) and ends else None
+
+    def promise(self, asked: Asked, accepted: Accepted, wait: Wait, step: Step) -> None:
+        """Tell a client that it is under way and, when it has come true, that it is done."""
+        step.actions.append(Answer(asked.client, accepted))
+        if asked.wait:
+            self._waits.append(wait)
+        else:
+            step.actions.append(Answer(asked.client, Done()))
 
     def tell(self, event: Event, site: Site, step: Step) -> None:
         """Answer those whose wish has come true, or cannot any more."""
@@ -106,9 +115,16 @@ class Operator:
                 step.actions.append(Answer(wait.client, Done(tuple(wait.failures))))
         self._waits = [wait for wait in self._waits if not wait.is_over]
 
-    def _do(self, request: Request, site: Site, wait: Wait, step: Step) -> Reply:
-        """The answer; what is to be waited for is noted in `wait`. Raises RefusedError, and then nothing is done."""
+    def _do(self, asked: Asked, site: Site, wait: Wait, step: Step) -> Reply | None:
+        """The answer, None if it comes later; what is to be waited for is noted in `wait`.
+
+        Raises RefusedError, and then nothing is done.
+        """
+        request = asked.request
         match request:
+            case Reload():
+                site.reload(asked, step)
+                return None
             case ShowStatus():
                 return snapshot(site, step.now)
             case Down():
@@ -116,6 +132,8 @@ class Operator:
                 return Accepted(())
         groups = _groups(site)
         match request:
+            case Rollback():
+                return site.roll_back(wait, step)
             case Operate(verb, targets):
                 return _operate(site, verb, _meant(groups, targets, verb), wait, step)
             case RunJob(name):

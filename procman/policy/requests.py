@@ -64,7 +64,18 @@ class Down(NamedTuple):
     now: bool = False
 
 
-Request = Operate | RunJob | Scale | SendSignal | ShowStatus | Down
+class Reload(NamedTuple):
+    """Read the configuration again and apply what changed. Answered once it is read."""
+
+    reset: bool = False
+    """Whether what was scaled and stopped by hand is to be as the configuration says."""
+
+
+class Rollback(NamedTuple):
+    """Go back to the last good plan or, where that is in force, to the one before it."""
+
+
+Request = Operate | RunJob | Scale | SendSignal | ShowStatus | Down | Reload | Rollback
 
 
 class Asked(NamedTuple):
@@ -91,6 +102,15 @@ class Refused(NamedTuple):
 
     reason: str
     hint: str = ""
+
+
+class Rejected(NamedTuple):
+    """The configuration cannot be used; whatever runs is not touched."""
+
+    reason: str
+    """One line: `site.toml: 2 errors`."""
+    diagnostics: str
+    """All of it for people, many lines, each error with its place and its hint."""
 
 
 class Accepted(NamedTuple):
@@ -159,7 +179,7 @@ class SiteStatus(NamedTuple):
     lost_bytes: int = 0
 
 
-Reply = Refused | Accepted | Done | SiteStatus
+Reply = Refused | Rejected | Accepted | Done | SiteStatus
 
 
 class Answer(NamedTuple):

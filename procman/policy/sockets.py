@@ -1,4 +1,4 @@
-"""Which listening sockets are open: those of the plan, and of code that runs on while newer code is imported."""
+"""Which listening sockets are open: those of the plan, of what an operator has scaled, of code that waits for newer."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ class Sockets:
         self._open: tuple[Listen, ...] = ()
 
     def follow(self, plan: Plan, groups: Iterable[GroupPlan], step: Step) -> None:
-        """Have those of the plan open, and those of what its groups follow now."""
-        wanted = dict.fromkeys([*plan.sockets, *(one for group in groups for one in group.launch.listen)])
+        """Have those of the plan open, and those of what its groups follow now, before anything is started."""
+        used = [group for group in groups if group.workers]
+        wanted = dict.fromkeys([*plan.sockets, *(one for group in used for one in group.launch.listen)])
         if tuple(wanted) != self._open:
             self._open = tuple(wanted)
-            step.actions.append(OpenSockets(self._open))
+            step.actions.insert(0, OpenSockets(self._open))

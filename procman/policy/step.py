@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from procman.policy.events import Action, Level, Notice, Outcome, Record
 
 if TYPE_CHECKING:
+    from procman.policy.probation import Trial
     from procman.policy.rollout import Rollout
     from procman.policy.runs import Runs
     from procman.policy.worker import Worker
@@ -15,16 +16,22 @@ if TYPE_CHECKING:
 class Step:
     """The instant, and what came of it."""
 
-    __slots__ = ("actions", "deadlines", "moved", "now", "records")
+    __slots__ = ("actions", "deadlines", "moved", "now", "records", "trial")
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, trial: Trial | None = None) -> None:
         self.now = now
+        self.trial = trial
+        """The plan that is on probation; None if none is."""
         self.actions: list[Action] = []
         self.records: list[Record] = []
         self.deadlines: list[tuple[float, Worker | Runs | Rollout]] = []
         """Those that were set, for the manager's heap."""
         self.moved: dict[str, None] = {}
         """Groups in which something changed, in order (a dict, since a set has none)."""
+
+    def halts(self, group: str) -> bool:
+        """Whether the plan on probation has failed in this step: nothing of what it changed is started any more."""
+        return self.trial is not None and self.trial.is_lost and group in self.trial.groups
 
     def notice(self, event: str, level: Level, reason: str, **fields: object) -> None:
         """Add a line that is not a worker's transition."""

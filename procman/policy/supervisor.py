@@ -75,10 +75,10 @@ class Supervisor:
 
     # --- wishes ------------------------------------------------------------------------------------------
 
-    def apply(self, plan: GroupPlan, step: Step) -> None:
-        """Follow a new plan: only what changed moves, and anything but a new count gives a fresh budget."""
+    def apply(self, plan: GroupPlan, step: Step, *, fresh: bool = False) -> None:
+        """Follow a new plan: only what changed moves. Anything but a new count, or `fresh`, gives a fresh budget."""
         old, self.plan = self.plan, (plan := self.hand.follow(plan))
-        changed = plan != old._replace(workers=plan.workers, auto=plan.auto)
+        changed = fresh or plan != old._replace(workers=plan.workers, auto=plan.auto)
         if changed:
             self.budget, self.regroup, self.failure = Budget(), None, None
         self.runs.follow(old, self)
@@ -164,6 +164,8 @@ class Supervisor:
             worker.kill(f"still there after {words.duration(worker.stop.grace)} of grace", step)
         elif worker.state is State.STARTING:
             pulse.overdue(worker, step)
+        elif step.halts(worker.id.group):
+            pass  # it is started by the plan that comes back
         elif self.regroup:
             self._start_all(step)
         else:
@@ -193,7 +195,7 @@ class Supervisor:
     def move(self, worker: Worker, reason: str, step: Step) -> None:
         """Move one worker towards the goal; asking twice changes nothing."""
         match worker.state:
-            case State.STOPPED if self.wants(worker) and not self.regroup:
+            case State.STOPPED if self.wants(worker) and not self.regroup and not step.halts(worker.id.group):
                 worker.start(self.plan, reason if worker.id.generation or self.plan.rests else "first start", step)
             case State.BACKOFF if not self.wants(worker):
                 worker.advance(State.STOPPED, reason, step)
@@ -219,6 +221,8 @@ class Supervisor:
 
     def _start_all(self, step: Step) -> None:
         """One-for-all: start again what was down together, normal exits included."""
+        if step.halts(self.plan.name):
+            return
         self.regroup = None
         for worker, _ in self.slots:
             if worker.state in (State.BACKOFF, State.EXITED, State.STOPPED) and self.wants(worker):

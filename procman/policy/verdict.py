@@ -69,6 +69,10 @@ def _verdict(group: Supervisor, slot: Slot, ending: Ending, step: Step) -> Fate:
     if group.regroup:  # all failures until the group is down are one
         return Fate(State.BACKOFF, "")
     fate = judge(group.plan.restart, ending, group.budget, slot.ladder, step.now)
+    if fate.failure and step.trial:
+        at_once = fate.to is State.FAILED or (ending.fault is not None and fate.failure.kind == "start")
+        if step.trial.fails(*worker.id[:2], fate.reason, at_once=at_once):
+            return Fate(State.STOPPED, fate.reason)  # and started again by the plan that comes back
     if fate.retry and fate.failure and group.plan.restart.strategy == "one-for-all":
         group.regroup = Regroup(f"{worker.id} failed: all restart for one", fate.retry.delay_s)
         group.regroup.begin([slot.worker for slot in group.slots], step)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 
 from procman.policy.ending import Phase
 from procman.policy.events import State
+from procman.policy.probation import Trial
 from procman.policy.supervisor import Supervisor
 from procman.policy.worker import LIVE, is_up
 
@@ -15,12 +16,14 @@ Key = tuple[str, int]
 class Wait:
     """Which workers, by group and task, are still to come up or to go down."""
 
-    __slots__ = ("_down", "_runs", "_up", "client", "failures", "for_end")
+    __slots__ = ("_down", "_runs", "_up", "client", "failures", "for_end", "trial")
 
     def __init__(self, client: int) -> None:
         self.client = client
         self.for_end = False
         """Whether it is the end of the site."""
+        self.trial: Trial | None = None
+        """The plan that is to prove itself, if one is."""
         self.failures: list[str] = []
         self._up: dict[Key, int] = {}
         """With the first generation that will do: it has run, however briefly."""
@@ -31,7 +34,12 @@ class Wait:
 
     @property
     def is_over(self) -> bool:
-        return not (self._up or self._down or self._runs or self.for_end)
+        return not (self._up or self._down or self._runs or self.for_end or self.trial)
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        """Whom it waits for: `api:0`."""
+        return tuple([f"{group}:{task}" for group, task in sorted({*self._up, *self._down})])
 
     def for_up(self, group: Supervisor, tasks: Collection[int]) -> None:
         """Wait for these to run; called after they were told to."""
@@ -61,6 +69,13 @@ class Wait:
         """Strike out what has come true or cannot any more; only these have changed (None: perhaps all)."""
         if phase is Phase.ENDED:
             self.for_end = False
+        if self.trial and (self.trial.overtaken or self.trial.failure is not None):
+            back = "; the last good configuration is back" if self.trial.is_lost else ""
+            text = self.trial.overtaken or self.trial.failure or ""
+            self.failures = [f"{text}{back}"] if text else []
+            self.trial = None
+            self._up.clear()
+            self._down.clear()
         for key in [*self._up] if touched is None else touched & self._up.keys():
             failure = self._why_never_up(key, phase, groups)
             if failure:

@@ -80,6 +80,23 @@ RECORDS: dict[str, Record] = {
         "a.toml: 1 error",
         {"digest": "0123456789ab", "diagnostics": "\x1b[1ma.toml:1:1:\x1b[0m bad\n    1 | x\n"},
     ),
+    "proved": Notice("config.proved", "info", "its probation of 30s is over", {"digest": "ba9876543210"}),
+    "failed its probation": Notice(
+        "config.failed", "error", "b:0 failed 3 times, at last: exit status 1", {"digest": "ba9876543210"}
+    ),
+    "rolled back": Notice(
+        "config.rolled_back",
+        "warning",
+        "b:0 failed 3 times, at last: exit status 1",
+        {
+            "digest": "0123456789ab",
+            "started": [],
+            "stopped": ["a"],
+            "restarted": ["b", "c"],
+            "scaled": [],
+            "changed": [],
+        },
+    ),
     "defect": Notice("site.internal_error", "error", "ValueError: x", {"dropped": "Load()"}),
     "moved": Notice("log.moved", "info", "the log goes on in /log", {"file": "/log"}),
     "unopened": Notice("log.failed", "error", "cannot open /log: Permission denied", {"file": "/log"}),

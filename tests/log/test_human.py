@@ -40,6 +40,9 @@ SCREEN = """\
 12:00:07.001  config           rejected  a.toml: 1 error
 a.toml:1:1: bad
     1 | x
+12:00:07.001  config           proved    its probation of 30s is over
+12:00:07.001  config           failed    b:0 failed 3 times,…last: exit status 1
+12:00:07.001  config           rolled back  b:0 failed 3 times…st: exit status 1
 12:00:07.001  shop             internal error  ValueError: x
 12:00:07.001  log              moved     the log goes on in /log
 12:00:07.001  log              failed    cannot open /log: Permission denied

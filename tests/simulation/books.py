@@ -147,9 +147,9 @@ class GroupBook:
         self.unmet = dict(plan.after)
         """What it still waits for before its first start."""
 
-    def follow(self, plan: GroupPlan) -> bool:
-        """Take over a new plan; whether the group counts as changed."""
-        changed = self.gone or plan != self.plan._replace(workers=plan.workers, auto=plan.auto)
+    def follow(self, plan: GroupPlan, *, fresh: bool = False) -> bool:
+        """Take over a new plan; whether the group counts as changed, as it does if it is to be `fresh`."""
+        changed = fresh or self.gone or plan != self.plan._replace(workers=plan.workers, auto=plan.auto)
         self.gone = False
         if plan.workers != self.file_workers:
             self.forget_hand()
@@ -240,7 +240,7 @@ class GroupBook:
 def _follow(run: Run, plan: GroupPlan, changed: bool) -> None:
     """What a new plan means for a run: other rules for its end, or its verdict, if it has one, is void."""
     stale = run.launch != plan.launch
-    if not stale:
+    if not stale and run.fault is None:
         run.stop = plan.stop
     if changed:
         run.joins = False

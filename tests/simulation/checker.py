@@ -18,7 +18,6 @@ from procman.policy.events import (
     Event,
     Exit,
     GuardRules,
-    Loaded,
     Notice,
     Print,
     PumpRules,
@@ -110,6 +109,7 @@ class Checker:
                 self._moved(record)
             else:
                 self._noticed(record)
+        need(not self.site.trial.verdict, f"nobody says that the plan on trial has {self.site.trial.verdict}")
         fault = self.upward.fault(self.site)
         need(not fault, fault)
 
@@ -243,7 +243,7 @@ class Checker:
         """The guard is what the plan says, and is started for a reason."""
         need(action == self.site.guard, f"the guard is to be {action} instead of {self.site.guard}")
         due = self.site.guard_falls.due
-        need(isinstance(self._event, Loaded) or (due is not None and self.site.now >= due - SLACK), "a guard too many")
+        need(self.site.replanned or (due is not None and self.site.now >= due - SLACK), "a guard too many")
         self.site.guard_falls.due, self.site.guard_falls.began = None, self.site.now
 
     # --- records -----------------------------------------------------------------------------------------
@@ -253,6 +253,9 @@ class Checker:
         need(notice.event != "site.internal_error", f"an exception: {notice.reason}")
         if notice.event == "site.stopped":
             self.site.said = notice.fields["exit_code"]
+        elif notice.event in ("config.proved", "config.failed"):
+            verdict, self.site.trial.verdict = self.site.trial.verdict, ""
+            need(notice.event == f"config.{verdict}", f"the plan on trial has {verdict or 'its time still'}: {notice}")
 
     def _moved(self, move: Transition) -> None:
         worker = move.worker

@@ -22,6 +22,7 @@ from procman.plan import (
     Plan,
     Python,
     Ready,
+    ReloadPlan,
     Restart,
     Stop,
     Update,
@@ -34,7 +35,9 @@ from procman.policy.requests import (
     Departed,
     Down,
     Operate,
+    Reload,
     Request,
+    Rollback,
     Scale,
     Selector,
     SendSignal,
@@ -189,7 +192,7 @@ def _request(random: Random) -> Request:
     targets = tuple(
         Selector(random.choice(GROUPS), random.choice((None, None, 0, 1, 2))) for _ in range(random.choice((1, 1, 2)))
     )
-    match random.randrange(11):
+    match random.randrange(14):
         case 0 | 1:
             return Operate("stop", targets)
         case 2 | 3:
@@ -200,6 +203,10 @@ def _request(random: Random) -> Request:
             return Scale(random.choice(GROUPS), random.randrange(-1, 5))
         case 8 | 9:
             return SendSignal(random.choice((1, 9, 15)), targets, random.choice(("leader", "tree")))
+        case 10 | 11:
+            return Reload(reset=random.random() < 0.3)
+        case 12:
+            return Rollback()
         case _:
             return random.choice((ShowStatus(), ShowStatus(), Down(), Down(now=True)))
 
@@ -213,7 +220,13 @@ def _site(random: Random) -> Plan:
         groups = (groups[0]._replace(workers=1), *groups[1:])
     stop_timeout = random.choice((None, None, None, 2.0, 6.0))
     orphans: Orphans = random.choice(("end", "end", "keep"))
-    return Plan("site", groups, stop_timeout=stop_timeout, exit_code_from=exit_code_from, orphans=orphans)
+    plan = Plan("site", groups, stop_timeout=stop_timeout, exit_code_from=exit_code_from, orphans=orphans)
+    return plan._replace(reload=_reload(random))
+
+
+def _reload(random: Random) -> ReloadPlan:
+    probation = random.choice((None, 0.5, 2.0, 5.0))
+    return ReloadPlan(probation, rollback=random.random() < 0.8, probation_failures=random.choice((1, 2, 3)))
 
 
 def _group(random: Random, name: str) -> GroupPlan:

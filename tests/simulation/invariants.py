@@ -163,6 +163,8 @@ def _check_deadline(site: SiteBook, manager: Manager, event: Event) -> None:
         if (due := site.turns[group.plan.name].due(group)) is not None:
             known.append(due)
     known += site.helpers_due + ([] if site.drain_until is None else [site.drain_until])
+    if site.trial.plan is not None and site.down_at is site.drained_from is None:
+        known.append(site.trial.until)
     named, expected = manager.deadline(), min(known, default=None)
     if manager.exit_code is not None:
         return

@@ -13,6 +13,8 @@ from procman.policy.requests import (
     Done,
     Operate,
     Refused,
+    Rejected,
+    Reload,
     Request,
     Scale,
     Selector,
@@ -33,6 +35,8 @@ class OperatorBook:
     def __init__(self) -> None:
         self.waiting: set[int] = set()
         """Clients to whom `Done` is owed."""
+        self._loads: list[dict[int, bool]] = []
+        """For each load that is to come, the clients that are answered by it, and whether they want a reset."""
         self.begin()
 
     def begin(self) -> None:
@@ -41,7 +45,21 @@ class OperatorBook:
         """Tasks that were started by hand."""
         self.restarted: set[Key] = set()
         self.refused = False
+        self._answered: dict[int, type] = {}
+        """The clients that wait for a load that has come now, and what they are told."""
         self._sending: tuple[SendSignal, set[Key]] | None = None
+
+    def reload(self, client: int, reset: bool, *, again: bool) -> None:
+        """A client waits for the next load that begins."""
+        while len(self._loads) < 1 + again:
+            self._loads.append({})
+        self._loads[-1][client] = reset
+
+    def loaded(self, good: bool) -> bool:
+        """A load has come: whether hands are to be forgotten."""
+        asked = self._loads.pop(0) if self._loads else {}
+        self._answered = dict.fromkeys(asked, Accepted if good else Rejected)
+        return good and any(asked.values())
 
     def hear(
         self, request: Request, groups: Mapping[str, GroupBook], alone: str | None, renews: Callable[[str], bool]
@@ -81,13 +99,25 @@ class OperatorBook:
         replies = [action for action in actions if isinstance(action, Answer)]
         if isinstance(event, Departed):
             self.waiting.discard(event.client)
-        if isinstance(event, Asked):
+            for load in self._loads:
+                load.pop(event.client, None)
+        for client, kind in self._answered.items():
+            reply = next(action.reply for action in replies if action.client == client)
+            assert isinstance(reply, kind | Refused), f"{reply} to {client}, who waits for a load"
+            if isinstance(reply, Accepted):
+                self.waiting.add(client)
+        if isinstance(event, Asked) and isinstance(event.request, Reload) and not self.refused:
+            assert not [reply for client, reply in replies if client == event.client], "answered before it is read"
+        elif isinstance(event, Asked):
             first = next(action.reply for action in replies if action.client == event.client)
             expected = SiteStatus if isinstance(event.request, ShowStatus) else Refused if self.refused else Accepted
             assert isinstance(first, expected), f"{event} is answered {first}"
             if isinstance(first, Accepted):
                 self.waiting.add(event.client)
         for action in replies:
+            if isinstance(action.reply, Refused):
+                for load in self._loads:
+                    load.pop(action.client, None)
             if isinstance(action.reply, Done):
                 assert action.client in self.waiting, f"{action}, and nobody waits"
                 self.waiting.remove(action.client)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from signal import SIGKILL
 from typing import assert_never
 
@@ -35,11 +36,12 @@ from procman.policy.events import (
     Unready,
     WorkerId,
 )
-from procman.policy.requests import Asked, Departed, Down, Request, ShowStatus
+from procman.policy.requests import Asked, Departed, Down, Reload, Request, Rollback, ShowStatus
 from tests.simulation.books import GroupBook, Run, SlotBook, Verdict
 from tests.simulation.operator_book import OperatorBook
 from tests.simulation.pulse_book import feel, look
 from tests.simulation.pump_book import PumpBook
+from tests.simulation.trial_book import TrialBook
 from tests.simulation.turn_book import Turns
 from tests.simulation.zygote_book import Falls, ZygoteBook
 
@@ -60,11 +62,14 @@ class SiteBook:
         self.by_pid: dict[int, Run] = {}
         self.operator = OperatorBook()
         self.zygotes = ZygoteBook()
+        self.trial = TrialBook()
         self.now = 0.0
         self.changed: set[str] = set()
         """Groups that a reload has changed in this step."""
         self.told: list[Run] = []
         """Runs that were told to end in this step."""
+        self.replanned = False
+        """Whether another plan came in force in this step."""
         self.loading = False
         self.load_again = False
         self.failures: dict[str, int] = {}
@@ -155,6 +160,7 @@ class SiteBook:
                 self._imported(fact)
             case HelperFailed():
                 self.zygotes.failed(fact)
+                self.trial.refused(self.zygotes.refused & self.groups.keys())
 
     def _fell(self, fact: HelperEnded) -> None:
         if self.drained_from is not None:
@@ -191,8 +197,31 @@ class SiteBook:
     def hear(self, event: Event, now: float) -> None:
         """Note what an event means."""
         self.now = now
-        self.changed, self.told, self.more_strays = set(), [], False
+        self.changed, self.told, self.replanned = set(), [], False
+        self.more_strays = False
         self.operator.begin()
+        self.trial.verdict = ""
+        if self.down_at is None and self.drained_from is None:
+            self.trial.due(
+                now,
+                self.groups,
+                {name: self._wanted(group) for name, group in self.groups.items()},
+                self.zygotes.coming,
+            )
+        self._note(event)
+        self._go_back()
+
+    def _go_back(self) -> None:
+        """The plan on trial is lost: the last good one is in force again."""
+        if self.trial.lost:
+            plan, fresh = self.trial.take_back()
+            self._apply(plan, fresh)
+
+    def _wanted(self, group: GroupBook) -> set[int]:
+        return set() if group.gone or group.gave_up else set(range(group.plan.workers)) - group.held
+
+    def _note(self, event: Event) -> None:
+        """Note what it means for the groups."""
         match event:
             case StartFailed() | Exited():
                 self._failed_or_exited(event)
@@ -205,8 +234,8 @@ class SiteBook:
                 self._loaded(event)
             case ShutDown(_, at_once):
                 self._wished(at_once)
-            case Asked(_, request):
-                self._asked(request)
+            case Asked(client, request):
+                self._asked(client, request)
             case TimePassed():
                 self._time_passed()
             case Strays() | Left():
@@ -257,6 +286,9 @@ class SiteBook:
             run.joins = True
             return Verdict(State.BACKOFF)
         verdict = group.judge(slot, run, fact, self.now)
+        for_good = verdict.to is State.FAILED or (run.fault is not None and verdict.code == 12)
+        if verdict.code and self.trial.failed(*run.worker[:2], for_good=for_good):
+            return Verdict(State.STOPPED)
         if verdict.to is State.FAILED:
             exhausted = group.plan.restart.on_exhausted
             self.failures.setdefault(run.worker.group, verdict.code)
@@ -286,23 +318,28 @@ class SiteBook:
 
     def _loaded(self, answer: Loaded | LoadFailed) -> None:
         self.loading, self.load_again = self.load_again, False
+        reset = self.operator.loaded(isinstance(answer, Loaded))
         if self.down_at is not None or self.drained_from is not None:
             self.loading = False
             return
         if isinstance(answer, Loaded):
+            self._go_back()
+            for group in self.groups.values() if reset else ():
+                group.forget_hand()
             self._apply(answer.plan)
+            self.trial.begin(answer.plan, self.now)
         elif self.plan is None and not self.loading:
             self.owed = 78
 
-    def _apply(self, plan: Plan) -> None:
-        self.plan = plan
+    def _apply(self, plan: Plan, fresh: Collection[str] = ()) -> None:
+        self.plan, self.replanned = plan, True
         self.pump.follow(plan)
         for raw in plan.groups:
             group = self.groups.get(raw.name)
             planned = self.zygotes.admit(raw, group)
             if group is None:
                 self.groups[planned.name] = GroupBook(planned)
-            elif group.follow(planned):
+            elif group.follow(planned, fresh=planned.name in fresh):
                 self.changed.add(planned.name)
                 self.failures.pop(planned.name, None)
                 self._replace_stale(group)
@@ -322,13 +359,29 @@ class SiteBook:
         up = [run for run in runs if run.asked_at is None and run.end is None and run.error is None]
         self.turns[name].want(up)
 
-    def _asked(self, request: Request) -> None:
-        if isinstance(request, Down):
+    def _reload(self, client: int, reset: bool) -> None:
+        self.operator.refused = self.down_at is not None or self.drained_from is not None
+        if not self.operator.refused:
+            self.operator.reload(client, reset, again=self.loading)
+            self.load_again = self.loading
+            self.loading = True
+
+    def _asked(self, client: int, request: Request) -> None:
+        if isinstance(request, Reload):
+            self._reload(client, request.reset)
+        elif isinstance(request, Down):
             if request.now or self.down_at is None:
                 self._wished(request.now)
         elif not isinstance(request, ShowStatus):
             running = self.plan is not None and self.down_at is self.drained_from is None
             named = {group.name for group in self.plan.groups} if self.plan is not None and running else set()
+            if isinstance(request, Rollback):
+                self._go_back()
+                plan = self.trial.by_hand() if running else None
+                self.operator.refused = plan is None
+                if plan is not None:
+                    self._apply(plan)
+                return
             groups = {name: self.groups[name] for name in named}
             alone = None if self.plan is None else self.plan.exit_code_from
             for name in self.operator.hear(request, groups, alone, self._renews):
@@ -347,6 +400,7 @@ class SiteBook:
         again = self.wished_at is not None and self.now - self.wished_at >= 0.5
         if self.wished_at is None:
             self.wished_at = self.now
+        self.trial.close()
         if self.drained_from is None:
             if self.plan is None:
                 self.owed = 0

@@ -268,12 +268,14 @@ class Explored(NamedTuple):
     states: int
     paths: int
     edges: Counter[tuple[State, State]]
+    notices: Counter[str]
 
 
 def explore(plans: tuple[Plan, Plan], depth: int, make: Any = Manager) -> Explored:
     """Every path of this many choices, breadth first. A violation is raised with the path that leads to it."""
     known: set[Any] = set()
     edges: Counter[tuple[State, State]] = Counter()
+    notices: Counter[str] = Counter()
     paths, queue = 0, deque([list[Choice]()])
     while queue:
         path = queue.popleft()
@@ -286,6 +288,7 @@ def explore(plans: tuple[Plan, Plan], depth: int, make: Any = Manager) -> Explor
         except AssertionError as finding:
             raise AssertionError(f"{finding}\nafter {[tuple(choice) for choice in path]}") from finding
         edges.update(world.checker.seen)
+        notices.update(world.checker.notices)
         if len(path) < depth:
             queue.extend([*path, choice] for choice in world.choices)
-    return Explored(len(known), paths, edges)
+    return Explored(len(known), paths, edges, notices)

@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from procman.plan import Backoff, GroupPlan, Health, Launch, Plan, Ready, Restart, Stop
+from procman.plan import Backoff, GroupPlan, Health, Launch, Plan, Ready, ReloadPlan, Restart, Stop
 from tests.simulation.mutants import MUTANTS, load
 from tests.simulation.small_world import LATE, explore
 
@@ -46,6 +46,16 @@ def test_every_interleaving_is_as_designed_and_settles(name: str) -> None:
     explored = explore(plans(POLICIES[name]), DEPTH)
     print(f"{name}: {explored.states} states, {explored.paths} paths, {len(explored.edges)} edges")  # noqa: T201
     assert explored.states > 10 * DEPTH
+
+
+@pytest.mark.parametrize("rollback", [True, False])
+def test_every_interleaving_with_probation_is_as_designed_and_settles(rollback: bool) -> None:
+    before, after = plans(ONE_FOR_ONE._replace(on_exhausted="shutdown"))
+    rules = ReloadPlan(probation=3.0, rollback=rollback, probation_failures=2)
+    explored = explore((before, after._replace(reload=rules)), DEPTH)
+    assert explored.notices["config.proved"] > 0
+    assert explored.notices["config.failed"] > 0
+    assert (explored.notices["config.rolled_back"] > 0) == rollback
 
 
 @pytest.mark.parametrize(

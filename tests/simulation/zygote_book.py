@@ -48,6 +48,8 @@ class ZygoteBook:
     def __init__(self) -> None:
         self.coming: dict[str, Launch] = {}
         """By group: the code that is being imported while other code runs."""
+        self.refused: set[str] = set()
+        """Groups whose new code could not be imported, until they are to have other code."""
         self.wanted: dict[str, Wanted] = {}
         """By name: those that were started, and not ended."""
         self._failing: set[WorkerId] = set()
@@ -57,10 +59,11 @@ class ZygoteBook:
     def admit(self, planned: GroupPlan, group: GroupBook | None) -> GroupPlan:
         """The plan that a group follows from now on."""
         name, launch = planned.name, planned.launch
+        self.refused.discard(name)
         if group is not None and not group.gone and bare(group.plan.launch) == launch:
             self.coming.pop(name, None)
             return planned._replace(launch=group.plan.launch)
-        if launch.python is None or group is None or not group.runs():
+        if launch.python is None or group is None or all(run.final is not None for run in group.runs()):
             self.coming.pop(name, None)
             return planned._replace(launch=self._edition(name, launch))
         if bare(self.coming.get(name, group.plan.launch)) != launch:
@@ -71,6 +74,7 @@ class ZygoteBook:
         """A restart of the whole group by hand: whether it waits for its code to be imported anew."""
         if planned.launch.python is None or not needs(group, down):
             return False
+        self.refused.discard(planned.name)
         self.coming[planned.name] = self._edition(planned.name, planned.launch)
         return True
 
@@ -88,9 +92,9 @@ class ZygoteBook:
 
     def failed(self, fact: HelperFailed) -> None:
         """It cannot import: nobody goes over to anything."""
-        self.coming = {
-            name: launch for name, launch in self.coming.items() if ZygoteOrder(name, launch).name != fact.name
-        }
+        failed = {name for name, launch in self.coming.items() if ZygoteOrder(name, launch).name == fact.name}
+        self.refused |= failed
+        self.coming = {name: launch for name, launch in self.coming.items() if name not in failed}
 
     def fell(self, fact: HelperEnded, groups: dict[str, GroupBook], now: float) -> None:
         """Somebody has ended it; one whose code nobody is to run any more is not missed."""

@@ -26,6 +26,9 @@ def compile_site(site: model.Site, around: Surroundings) -> plan.Plan:
         stop_timeout=site.site.stop_timeout,
         exit_code_from=site.site.exit_code_from,
         log=plan.LogPlan(site.log.format, log_file and absolute(base_of(("log", "file"), around), log_file)),
+        reload=plan.ReloadPlan(
+            site.site.reload.probation or None, site.site.reload.rollback, site.site.reload.probation_failures
+        ),
         orphans=site.site.orphans,
         termination_log=path_or_off("termination_log", site.site.termination_log, around),
         control=path_or_off("control", site.site.control, around),

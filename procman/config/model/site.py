@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
+
+from pydantic import PlainValidator, WithJsonSchema
 
 from procman import plan
-from procman.config import fields
+from procman.config import fields, values
 from procman.config.model.output import Buffer
 from procman.config.table import Table, option, or_off
+
+
+def _failures(value: Any) -> int:
+    count = values.parse_integer(value, 1)
+    return int(count)
+
+
+class Reload(Table):
+    """How a changed configuration is taken over by a running site."""
+
+    probation: Annotated[fields.Duration | None, or_off(fields.Duration)] = option(
+        None, "A changed configuration has so long to prove itself; not given, or false: it is taken as good."
+    )
+    rollback: fields.Bool = option(
+        True, "Whether the last good configuration comes back by itself if the new one does not prove itself."
+    )
+    probation_failures: Annotated[int, PlainValidator(_failures), WithJsonSchema({"type": "integer", "minimum": 1})] = (
+        option(3, "So many failures of one worker of a changed group within the probation are too many.")
+    )
 
 
 class SiteOutput(Table):
@@ -28,6 +49,7 @@ class SiteOptions(Table):
     exit_code_from: fields.Text | None = option(
         None, "A group of one worker; when it has ended for good, the site shuts down with its exit code."
     )
+    reload: Reload = option({}, "How a changed configuration is taken over.")
     orphans: plan.Orphans = option(
         "end",
         "If procman itself is killed: a guard ends its workers by their stop rules, or they are kept. "

@@ -1,7 +1,7 @@
 """The language of the control socket: one JSON object a line, each with the version. Pure: it reads and writes nothing.
 
-A client sends one request on a connection and reads replies until `done`, `refused`, `status` or `end`; then the
-connection is closed. `schemas/control.schema.json` describes every line and is generated from `schema.py`.
+A client sends one request on a connection and reads replies until `done`, `refused`, `rejected`, `status` or `end`;
+then the connection is closed. `schemas/control.schema.json` describes every line and is generated from `schema.py`.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple, cast
 
 from procman.control.protocol.wire import VERSION, Object, ProtocolError, from_line, shown, to_line
-from procman.policy.requests import Accepted, Done, GroupStatus, Refused, Reply, SiteStatus, WorkerStatus
+from procman.policy.requests import Accepted, Done, GroupStatus, Refused, Rejected, Reply, SiteStatus, WorkerStatus
 
 
 class Told(NamedTuple):
@@ -23,6 +23,8 @@ def encode_reply(reply: Reply | End, about: Object | None = None) -> bytes:
     match reply:
         case Refused():
             return to_line({"say": "refused", **reply._asdict()})
+        case Rejected():
+            return to_line({"say": "rejected", **reply._asdict()})
         case Accepted():
             return to_line({"say": "accepted", **reply._asdict()})
         case Done():
@@ -47,6 +49,8 @@ def decode_reply(line: bytes) -> Reply | Told | End:
         match fields["say"]:
             case "refused":
                 return Refused(str(fields["reason"]), str(fields["hint"]))
+            case "rejected":
+                return Rejected(str(fields["reason"]), str(fields["diagnostics"]))
             case "accepted":
                 return Accepted(tuple(fields["workers"]), str(fields["note"]))
             case "done":

@@ -7,7 +7,19 @@ from typing import NamedTuple, cast
 
 from procman.control.protocol.wire import Object, ProtocolError, from_line, shown, take, to_line
 from procman.plan import Scope
-from procman.policy.requests import Down, Operate, Request, RunJob, Scale, Selector, SendSignal, ShowStatus, Verb
+from procman.policy.requests import (
+    Down,
+    Operate,
+    Reload,
+    Request,
+    Rollback,
+    RunJob,
+    Scale,
+    Selector,
+    SendSignal,
+    ShowStatus,
+    Verb,
+)
 
 VERBS: tuple[Verb, ...] = ("start", "stop", "restart")
 
@@ -50,6 +62,10 @@ def encode_request(message: Message) -> bytes:
             fields = {"do": "signal", "signal": int(number), "targets": [*map(str, targets)], "scope": scope}
         case ShowStatus():
             fields = {"do": "status"}
+        case Reload(reset):
+            fields = {"do": "reload", "reset": reset, "wait": message.wait}
+        case Rollback():
+            fields = {"do": "rollback", "wait": message.wait}
         case Down(now):
             fields = {"do": "down", "now": now, "wait": message.wait}
         case ShowEvents(follow, last):
@@ -75,6 +91,10 @@ def decode_request(line: bytes | bytearray) -> Message:
         request = SendSignal(_signal(take(fields, "signal", int)), _targets(fields), _scope(fields))
     elif do == "status":
         request = ShowStatus()
+    elif do == "reload":
+        request = Reload(take(fields, "reset", bool, False))
+    elif do == "rollback":
+        request = Rollback()
     elif do == "down":
         request = Down(take(fields, "now", bool, False))
     elif do == "events":

@@ -1,0 +1,155 @@
+"""Which plan is in force and how it came to be: loads, the plan on probation, the way back to the last good one.
+
+It decides what is to be applied; applying it is the manager's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from procman import words
+from procman.plan import Plan
+from procman.policy.adopt import Effects
+from procman.policy.ending import Phase
+from procman.policy.events import Loaded, LoadFailed
+from procman.policy.loads import Loads, reject, resets
+from procman.policy.operator import Operator, RefusedError
+from procman.policy.probation import Probation, Trial, Version
+from procman.policy.requests import Accepted, Asked
+from procman.policy.step import Step
+from procman.policy.waits import Wait
+
+if TYPE_CHECKING:
+    from procman.policy.supervisor import Supervisor
+
+LIVE = (Phase.LOADING, Phase.RUNNING)
+
+
+class Site(Protocol):
+    """What the configuration may see of the manager, and do to it."""
+
+    phase: Phase
+    plan: Plan | None
+    groups: dict[str, Supervisor]
+
+    def apply(self, version: Version, step: Step, back: str = "", fresh: frozenset[str] = frozenset()) -> Effects: ...
+
+
+class Configuration:
+    """What was loaded, what is on trial, what was good."""
+
+    __slots__ = ("_probation", "loads")
+
+    def __init__(self) -> None:
+        self.loads = Loads()
+        self._probation = Probation()
+
+    @property
+    def deadline(self) -> float | None:
+        """When the plan on probation has proved itself; None if none is on probation."""
+        return self._probation.deadline
+
+    @property
+    def trial(self) -> Trial | None:
+        return self._probation.trial
+
+    def want(self, phase: Phase, step: Step, asked: Asked | None = None) -> None:
+        """Have the configuration read, and applied; for a client, or for nobody in particular."""
+        if phase in LIVE:
+            self.loads.want(step, asked)
+        elif asked is not None:
+            raise RefusedError("the site is stopping")
+
+    def loaded(self, result: Loaded | LoadFailed, site: Site, operator: Operator, step: Step) -> bool:
+        """Apply what was read, or say why not, to all who wait for it; False if the site can never start."""
+        asked = self.loads.done(step, go_on=site.phase in LIVE)
+        if site.phase not in LIVE:
+            return True
+        if isinstance(result, LoadFailed):
+            reject(asked, result, step)
+            return site.phase is Phase.RUNNING or self.loads.busy
+        self.conclude(site, step)
+        if resets(asked):
+            for group in site.groups.values():
+                group.hand.forget()
+        version, old = Version(result.plan, result.digest), site.plan
+        effects = site.apply(version, step)
+        trial = self._probation.begin(version, step.now)
+        for one in asked:
+            self._promise(one, effects if old else {}, trial, site.groups, operator, step)
+        return True
+
+    def roll_back(self, wait: Wait, site: Site, step: Step) -> Accepted:
+        """Go back by hand. Raises RefusedError where there is no good plan before this one."""
+        self.conclude(site, step)
+        version = self._probation.before()
+        if version is None:
+            raise RefusedError("there is no plan to go back to", "the site runs what it was started with")
+        self._probation.return_to(version)
+        effects = site.apply(version, step, "by hand")
+        return Accepted(_wait_for(wait, effects, site.groups), _described(effects))
+
+    def judge(self, site: Site, step: Step) -> None:
+        """Before anything else is done: whether the plan on probation has proved itself, if its time is over."""
+        if step.trial and step.now >= step.trial.until:
+            step.trial.judge(site.groups)
+
+    def refused(self, groups: Mapping[str, Supervisor]) -> None:
+        """New code could not be imported: a plan on probation that came with it has failed."""
+        if self.trial:
+            self.trial.look_for_refused(groups)
+
+    def conclude(self, site: Site, step: Step) -> None:
+        """After all else: a plan that has failed makes room for the last good one. (Acting on what is only heard
+        now could hit a process that is gone.)
+        """
+        trial = self._probation.end()
+        if trial is None:
+            return
+        digest = trial.version.digest
+        if not trial.failure:
+            lasted = words.duration(trial.version.plan.reload.probation or 0.0)
+            step.notice("config.proved", "info", f"its probation of {lasted} is over", digest=digest)
+            return
+        step.notice("config.failed", "error", trial.failure, digest=digest)
+        if trial.is_lost:
+            step.trial = None
+            site.apply(self._probation.good[0], step, trial.failure, trial.groups)
+
+    def close(self, step: Step) -> None:
+        """The site is ending: nothing is applied any more."""
+        self._probation.close("the site is stopping")
+        self.loads.refuse("the site is stopping", step)
+
+    def _promise(
+        self,
+        asked: Asked,
+        effects: Effects,
+        trial: Trial | None,
+        groups: Mapping[str, Supervisor],
+        operator: Operator,
+        step: Step,
+    ) -> None:
+        wait = Wait(asked.client)
+        wait.trial = trial
+        operator.promise(asked, Accepted(_wait_for(wait, effects, groups), _described(effects)), wait, step)
+
+
+def _wait_for(wait: Wait, effects: Effects, groups: Mapping[str, Supervisor]) -> tuple[str, ...]:
+    """Until what changed is up, and what is gone is down: whom that concerns."""
+    for name in dict.fromkeys([*effects.get("started", ()), *effects.get("restarted", ()), *effects.get("scaled", ())]):
+        group = groups[name]
+        tasks = frozenset(range(group.plan.workers)) - group.hand.held
+        wait.for_up(group, tasks)
+        wait.for_down(group, frozenset(range(group.plan.workers, len(group.slots))))
+    for name in effects.get("stopped", ()):
+        if name in groups:
+            wait.for_down(groups[name], frozenset(range(len(groups[name].slots))))
+    return wait.workers
+
+
+def _described(effects: Effects) -> str:
+    """In words: `restarted: api, web; scaled: db`."""
+    parts = [f"{effect}: {', '.join(names)}" for effect, names in effects.items() if names]
+    return "; ".join(parts) or "no group changed"
