@@ -177,6 +177,7 @@ class Manager:
         for group in [self.zygotes.admit(group, self.groups.get(group.name), step) for group in plan.groups]:
             self.groups.setdefault(group.name, Supervisor(group, self._generations))
             self.groups[group.name].apply(group, step, fresh=group.name in fresh)
+            roll(self.groups[group.name], step)  # before others look whether they may start after it
         for group in plan.groups:
             self._order.release(self.groups[group.name], step)
         self._open_sockets(step)
