@@ -37,7 +37,7 @@ def test_what_is_heavy_would_be_seen() -> None:
 
 
 def test_a_command_line_that_only_asks_for_help_loads_no_library() -> None:
-    statement = "from procman.cli.main import _parser; _parser().format_help()"
+    statement = "from procman.cli.main import parser_of; parser_of().format_help()"
     loaded = {name.partition(".")[0] for name in modules_after(statement)}
     assert loaded - set(sys.stdlib_module_names) - {"__main__"} == {"procman"}
 

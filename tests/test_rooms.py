@@ -73,6 +73,7 @@ ROOMS: dict[str, Room] = {
     "control.site": room(
         "kernel.loop", "plan", "policy.events", "policy.requests", libraries=LEAN | {"_socket", "grp"}
     ),
+    "watch": room(libraries=ANY | {"watchdog"}),
     "scheduler": room(libraries=ANY | {"cronsim"}),
     "output": room("kernel.poller", libraries=ANY),
     "log": room("plan", "words", "policy.events", libraries=LEAN),

@@ -43,7 +43,7 @@ def main(text: str) -> int:
     request = json.loads(text)
     _be_called("procman")
     poller = Poller()
-    log = Log(poller, format=request["log_format"], colour=request["colour"])
+    log = Log(poller, format=request["log_format"], colour=request["colour"], detached="tell" in request)
     sockets = Sockets(from_above(os.environ))
     kernel = LinuxKernel(poller, log, _loader_argv(request), (sockets,), json.dumps(request["path"]))
     kernel.pump.colour = wants_colour(os.isatty(1)) if request["colour"] is None else request["colour"]
@@ -51,7 +51,7 @@ def main(text: str) -> int:
     words = Tails(server, kernel.pump, kernel.now)
     kernel.timers.add(words)
     server.show_logs = kernel.pump.show
-    controlled = Controlled(kernel, server, words.answer)
+    controlled = Controlled(kernel, server, words.answer, request.get("tell", -1))
     listening = Listening(controlled, sockets, log, poller, kernel.tell)
     upward = Upward(listening, poller, os.environ) if os.environ.get("NOTIFY_SOCKET") else None
     manager = Manager(INIT_STOP_TIMEOUT_S if os.getpid() == 1 else None)

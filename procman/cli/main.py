@@ -34,6 +34,7 @@ COMMANDS = {
     "down": "operate",
     "check": "check",
     "schema": "schema",
+    "completion": "completion",
 }
 """Each with its module."""
 EXIT_USAGE = 2
@@ -74,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is None:
         _die_as_others_do()
         argv = sys.argv[1:]
-    parser = _parser(argv)
+    parser = parser_of(argv)
     try:
         if not argv:
             parser.print_help()
@@ -96,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser(argv: Sequence[str] = ()) -> Parser:
+def parser_of(argv: Sequence[str] = ()) -> Parser:
     """The parser; of one command alone, if the first word names it: a command is to be quick."""
     parser = Parser(
         prog="procman",

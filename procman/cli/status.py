@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from procman.cli import talk
 from procman.cli.main import Parser
 from procman.cli.table import render
-from procman.control.protocol import Message, ProtocolError, decode_selector
+from procman.control.protocol import Message, ProtocolError, ShowEvents, decode_selector
 from procman.log.colour import wants_colour
 from procman.policy.requests import ShowStatus, SiteStatus
 
@@ -25,6 +25,7 @@ examples:
   procman status
   procman status api mailer:0
   procman status --json | jq '.workers[] | select(.state == "failed")'
+  procman status --watch
   procman status --ready        for a health check: nothing but the exit code
 
 CPU is the processor time of what runs now, MEM its memory (PSS: shared pages are
@@ -57,6 +58,7 @@ def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument("targets", nargs="*", metavar="SELECTOR", help="GROUP, or GROUP:TASK for one worker")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print it as one JSON object")
+    form.add_argument("--watch", action="store_true", help="show it again at every change, until Ctrl-C")
     form.add_argument("--ready", action="store_true", help="print nothing; exit 0 if all that is wanted runs, else 1")
     talk.add_site(parser)
 
@@ -64,23 +66,67 @@ def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Show it."""
     try:
-        client = talk.connect(args)
-        try:
-            reply = next(iter(talk.ask(args, client, Message(ShowStatus()), 5.0)), None)
-        finally:
-            client.close()
-        assert isinstance(reply, SiteStatus), "a status is answered with a status, or refused"
-        status = _chosen(args, reply)
+        if args.watch:
+            return _watch(args)
+        status, pid = _ask(args)
     except talk.GiveUpError as error:
         return error.code
     if args.ready:
         return 0 if is_ready(status) else talk.EXIT_FAILED
-    uses = uses_of({worker.pid for worker in status.workers if worker.pid is not None})
     if args.json:
-        sys.stdout.write(json.dumps(as_json(status, client.pid, uses), indent=2) + "\n")
+        sys.stdout.write(json.dumps(as_json(status, pid, _uses(status)), indent=2) + "\n")
     else:
-        sys.stdout.write(render(status, client.pid, uses, wants_colour(os.isatty(1)), talk.columns(1)))
+        sys.stdout.write(_picture(status, pid))
     return 0
+
+
+def _ask(args: argparse.Namespace) -> tuple[SiteStatus, int]:
+    """The part that was asked for, and the core's pid. Raises GiveUpError."""
+    client = talk.connect(args)
+    try:
+        reply = next(iter(talk.ask(args, client, Message(ShowStatus()), 5.0)), None)
+    finally:
+        client.close()
+    assert isinstance(reply, SiteStatus), "a status is answered with a status, or refused"
+    return _chosen(args, reply), client.pid
+
+
+def _watch(args: argparse.Namespace) -> int:
+    """Show it again and again. Raises GiveUpError where there is nothing to show."""
+    from procman.cli.watching import watch
+
+    first, events = _ask(args), talk.connect(args)
+    args.site = events.path
+    shown = iter([first])
+
+    def picture() -> str | None:
+        try:
+            return _picture(*next(shown, None) or _ask(args))
+        except talk.GiveUpError:
+            return None
+
+    try:
+        events.send(Message(ShowEvents(follow=True, last=0)))
+        return watch(events.fileno(), picture)
+    finally:
+        events.close()
+
+
+def _picture(status: SiteStatus, pid: int) -> str:
+    return render(status, pid, _uses(status), wants_colour(os.isatty(1)), talk.columns(1))
+
+
+def _uses(status: SiteStatus) -> dict[int, Use]:
+    return uses_of({worker.pid for worker in status.workers if worker.pid is not None})
+
+
+def why_not_ready(status: SiteStatus) -> str:
+    """Why it cannot become ready by itself any more; empty if it still may."""
+    notes = [f"{group.name} {group.note}" for group in status.groups if group.note.startswith(("blocked", "has given"))]
+    failed = [
+        f"{w.group}:{w.task} failed: {w.last_exit or 'it never ran'}" for w in status.workers if w.state == "failed"
+    ]
+    return next(iter([*failed, *notes]), "")
 
 
 def is_ready(status: SiteStatus) -> bool:

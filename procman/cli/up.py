@@ -36,6 +36,7 @@ examples:
   procman up site.toml -o prod.toml         with what prod.toml changes
   procman up site.toml --set group.api.workers=8
   procman up site.toml 2> events.jsonl      the log as JSON, in a file
+  procman up --detach site.toml 2> log      in the background, once it is ready
 
 signals:
   TERM, INT (Ctrl-C)   stop in order; a second one kills what is left
@@ -57,6 +58,13 @@ def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
         allow_abbrev=False,
     )
     add_configuration(parser)
+    parser.add_argument(
+        "--detach",
+        action="store_true",
+        help="return when the site is ready (it runs on), or with its error; best with `[log] file`",
+    )
+    parser.add_argument("--timeout", metavar="DURATION", help="with --detach: wait no longer than this: 30s, 5m")
+    parser.add_argument("--watch", action="store_true", help="read it again as soon as one of its files changes")
     parser.add_argument("--name", help="run the site under this name instead of its own")
     parser.add_argument(
         "--log-format",
@@ -75,23 +83,29 @@ def run(args: argparse.Namespace) -> int:
     """Become the core; comes back only if that fails."""
     request = request_of(args)
     signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
-    if os.getpid() != 1:  # whose children all orphans become anyway
-        with suppress(OSError):  # where that cannot be, they go to process 1, as anywhere
-            orphans.adopt()
-    become_core(request)
+    if args.detach:
+        from procman.cli.detach import detach
+
+        return detach(args, request, become_core)
+    return become_core(request)
 
 
 def request_of(args: argparse.Namespace) -> dict[str, Any]:
     """What the core is to do, as JSON can say it; `core.main` reads it."""
     request: dict[str, Any] = configuration(args)
     if args.name is not None:
-        request["sets"] = [*args.sets, f"site.name={json.dumps(args.name, ensure_ascii=False)}"]
+        request["sets"] = [*request["sets"], f"site.name={json.dumps(args.name, ensure_ascii=False)}"]
+    if args.watch:
+        request["sets"] = [*request["sets"], "site.reload.watch=true"]
     colour = {"auto": None, "always": True, "never": False}[args.color]
     return request | {"log_format": args.log_format, "colour": colour, "path": sys.path}
 
 
 def become_core(request: dict[str, Any]) -> NoReturn:
     """Exec the core, with the environment that this process was exec'd with: Python may have added to its own."""
+    if os.getpid() != 1:  # whose children all orphans become anyway
+        with suppress(OSError):  # where that cannot be, they go to process 1, as anywhere
+            orphans.adopt()
     root = procman.__file__.rsplit("/", 2)[0]
     argv = [sys.executable, "-I", "-S", "-X", "utf8", "-c", BOOT, root, json.dumps(request)]
     environment = {name: entry[len(name) + 1 :] for name, entry in base_environment().items()}

@@ -84,6 +84,13 @@ class Client:
             self._sock.sendall(protocol.encode_request(message))
         return os.fdopen(os.dup(self._sock.fileno()), "rb")
 
+    def send(self, message: Message) -> None:
+        """Ask, and leave the answer to be read from `fileno()`."""
+        self._sock.sendall(protocol.encode_request(message))
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
     def wait_for_its_end(self, timeout_s: float | None) -> None:
         """Wait until the core is gone. Raises TimedOutError."""
         try:

@@ -31,11 +31,14 @@ class TakenError(Exception):
 class Controlled:
     """`loop.Kernel` with operators: requests come in through the kernel's facts, answers go out here."""
 
-    __slots__ = ("_answer", "_kernel", "_locks", "_paths", "_server", "_taken")
+    __slots__ = ("_answer", "_kernel", "_locks", "_paths", "_server", "_taken", "_tell")
 
-    def __init__(self, kernel: Kernel, server: Server, answer: Callable[[Answer], None]) -> None:
-        """`answer` takes the answers, in the order of the records."""
+    def __init__(self, kernel: Kernel, server: Server, answer: Callable[[Answer], None], tell: int = -1) -> None:
+        """`answer` takes the answers, in the order of the records. Whoever waits for the site reads the path of its
+        socket from `tell`, a descriptor that is closed then.
+        """
         self._kernel, self._server, self._answer = kernel, server, answer
+        self._tell = tell
         self._locks: list[Lock] = []
         self._paths: list[str] = []
         """Sockets and links, to be taken away at the end."""
@@ -88,10 +91,19 @@ class Controlled:
                 self._server.listen(self._socket(path, plan), plan.name, open_to_group=plan.control_group is not None)
                 if folder is not None and plan.control:
                     self._link(path, f"{folder}/{plan.name}{place.SUFFIX}")
+            if self._tell >= 0:
+                self._say_where(path or "")
         except TakenError:
             while self._locks:
                 self._locks.pop().release()
             raise
+
+    def _say_where(self, path: str) -> None:
+        """To who has started procman, and goes away."""
+        with suppress(OSError):
+            os.write(self._tell, os.fsencode(path) + b"\n")
+        os.close(self._tell)
+        self._tell = -1
 
     def _folder(self, plan: Plan, env: Mapping[str, str]) -> str | None:
         """The directory of all sites; None, and a warning, where there can be none."""

@@ -11,6 +11,7 @@ from procman.kernel.poller import Poller
 from procman.kernel.pump import Pump
 from procman.kernel.scheduler import Scheduler
 from procman.kernel.spawn import Spawner
+from procman.kernel.watch import Watch
 
 
 def helper_kinds(
@@ -21,4 +22,5 @@ def helper_kinds(
         "guard": lambda _name, _tell: guard,
         "pump": lambda _name, _tell: pump,
         "scheduler": lambda _name, tell: Scheduler(poller, spawner, library, deliver, tell),
+        "watch": lambda _name, tell: Watch(poller, spawner, library, deliver, tell),
     }

@@ -33,11 +33,15 @@ class Log:
         fd: int = 2,
         format: LogFormat | None = None,  # noqa: A002 - its name everywhere else
         colour: bool | None = None,
+        *,
+        detached: bool = False,
     ) -> None:
+        """`detached`: once the log is in a file, the standard error stream is let go of."""
         self._poller = poller
         self._fd = fd
         self._format = format
         self._colour = colour
+        self._detached = detached
         self._site: str | None = None
         self._plan = LogPlan()
         self._stream = Writer(fd, owned=False, poller=poller, lost_line=self._lost_line)
@@ -87,7 +91,18 @@ class Log:
         if old is not None:
             (file or self._stream).inherit(old)
             old.close(patience_s=0)
+        if self._detached and file is not None:
+            self._let_go()
         return True
+
+    def _let_go(self) -> None:
+        """Of the standard error stream: whoever has started procman may wait until nobody has it any more."""
+        self._detached = False
+        null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        os.dup2(null, self._fd)
+        os.close(null)
+        self._stream.close()
+        self._stream = Writer(self._fd, owned=False, poller=self._poller, lost_line=self._lost_line)
 
     def _renderer(self) -> JsonLines | HumanLines:
         form = self._format or self._plan.format

@@ -36,6 +36,8 @@ class GroupPlan(NamedTuple):
     update: Update = Update()
     schedule: Schedule | None = None
     """Of a job: when it runs; None: once."""
+    watch: tuple[str, ...] = ()
+    """A change of files that these absolute patterns mean restarts it."""
     deadline: float | None = None
     """Of a job: how long a run may take, its restarts included, in seconds; None: for ever."""
 
@@ -72,6 +74,8 @@ class ReloadPlan(NamedTuple):
     """Whether the last good plan comes back by itself if it does not."""
     probation_failures: int = 3
     """So many failures of one worker are too many."""
+    watch: bool = False
+    """Whether a change of the files that the plan came from is a reload."""
 
 
 class Plan(NamedTuple):

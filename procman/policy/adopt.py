@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from procman.plan import Plan, diff, moves
 from procman.policy.events import ConfigureLog
-from procman.policy.helpers import Helpers, calendar_of, guard_of, pump_of
+from procman.policy.helpers import Helpers, calendar_of, guard_of, pump_of, watch_list_of
 from procman.policy.probation import Version
 from procman.policy.step import Step
 
@@ -18,6 +18,7 @@ def adopt(old: Plan | None, plan: Plan, helpers: Helpers, step: Step) -> None:
         step.actions.append(ConfigureLog(plan.name, plan.log))
     helpers.want("guard", guard_of(plan), step)
     helpers.want("scheduler", calendar_of(plan), step)
+    helpers.want("watch", watch_list_of(plan), step)
     if pump := pump_of(plan):  # kept when it is not wanted any more: workers of the old plan may still be there
         helpers.want("pump", pump, step)
 

@@ -82,6 +82,13 @@ def restart(
     start(group, tasks, step, whole=whole, reason=reason)
 
 
+def refresh(group: Supervisor, step: Step) -> None:
+    """Have all run anew but those that an operator has stopped: the files that they were made of have changed."""
+    if group.runs.on or not group.plan.rests:
+        tasks = frozenset(range(group.plan.workers)) - group.hand.held
+        restart(group, tasks, step, whole=True, reason="its files changed")
+
+
 def stop(group: Supervisor, tasks: Collection[int], step: Step) -> None:
     """Have these tasks down, and keep them there until an operator starts them."""
     group.hand.held.update(tasks)

@@ -14,10 +14,13 @@ from procman.policy.events import (
     EndHelper,
     GuardRules,
     HelperEnded,
+    HelperFailed,
     HelperOrder,
+    HelperReady,
     OutputLost,
     PumpRules,
     RunHelper,
+    WatchList,
 )
 from procman.policy.losses import Losses
 from procman.policy.restart import Ladder
@@ -98,6 +101,13 @@ class Helpers:
         helper.deadline = step.now + delay
         self.due(step)
 
+    def told(self, fact: HelperReady | HelperFailed, step: Step) -> None:
+        """It is at work, or cannot be and will end; no group waits for it."""
+        if isinstance(fact, HelperReady):
+            step.notice("helper.ready", "info", fact.warning or f"the {fact.name} is at work", helper=fact.name)
+        else:
+            step.notice("helper.failed", "error", f"the {fact.name} failed: {fact.reason}", helper=fact.name)
+
     def due(self, step: Step) -> None:
         """Start those whose time has come."""
         for name, helper in self._wanted.items():
@@ -137,3 +147,10 @@ def pump_of(plan: Plan) -> PumpRules | None:
     outputs = [group.launch.output for group in plan.groups]
     kinds = {sink.kind for output in outputs for sink in (output.stdout, output.stderr)}
     return PumpRules(plan.name, plan.output_ring) if kinds - {"inherit", "null"} else None
+
+
+def watch_list_of(plan: Plan) -> WatchList | None:
+    """The order of the watcher; None where nothing is to be watched."""
+    files = plan.sources if plan.reload.watch else ()
+    groups = tuple([(group.name, group.watch) for group in plan.groups if group.watch and group.workers])
+    return WatchList(files, groups) if files or groups else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from procman.plan import Plan
-from procman.policy import events
+from procman.policy import events, hand
 from procman.policy.adopt import Effects, adopt, say
 from procman.policy.census import Census
 from procman.policy.configuration import Configuration
@@ -80,7 +80,13 @@ class Manager:
                 self._leaders.felt(event, self.groups, step)
             case events.Left() | events.TimePassed() | events.ReopenLog():
                 self._elsewhere(event, step)
-            case events.HelperEnded() | events.HelperReady() | events.HelperFailed() | events.OutputLost():
+            case (
+                events.HelperEnded()
+                | events.HelperReady()
+                | events.HelperFailed()
+                | events.OutputLost()
+                | events.Touched()
+            ):
                 self._told_of_helper(event, step)
             case events.Load():
                 self._configuration.want(self.phase, step)
@@ -122,6 +128,13 @@ class Manager:
 
     def _told_of_helper(self, fact: events.FactOfHelper, step: Step) -> None:
         match fact:
+            case events.Touched():
+                for plan in self.plan.groups if self.plan and self.phase is Phase.RUNNING else ():
+                    group = self.groups[plan.name]
+                    if plan.name == fact.group and not self.zygotes.renew(plan, group, step):
+                        hand.refresh(group, step)
+            case events.HelperReady("watch") | events.HelperFailed("watch"):
+                self._helpers.told(fact, step)
             case events.HelperEnded() | events.OutputLost():
                 self._helpers.hear(fact, step)
             case events.HelperReady():

@@ -35,6 +35,17 @@ class Operated:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return run(self.env, *arguments)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """That of a command that means this site."""
+        return environment(self.env)
+
+    def ask(self, request: Mapping[str, object]) -> list[dict[str, object]]:
+        """The replies to a request."""
+        with self.connect() as sock, sock.makefile("r", encoding="ascii") as replies:
+            sock.sendall(json.dumps({"procman": 1, **request}).encode() + b"\n")
+            return [json.loads(line) for line in replies]
+
     def connect(self) -> socket.socket:
         sock = socket.socket(socket.AF_UNIX)
         sock.settimeout(DEADLINE_S)
@@ -42,12 +53,17 @@ class Operated:
         return sock
 
 
-def run(env: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`procman ARGUMENTS`."""
+def environment(env: Mapping[str, str]) -> dict[str, str]:
+    """That of a command, with these variables."""
     bare = {
         name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "PROCMAN_SITE")
     }
-    everything = {**bare, "PYTHONPATH": str(ROOT), "COLUMNS": "80", **env}
+    return {**bare, "PYTHONPATH": str(ROOT), "COLUMNS": "80", **env}
+
+
+def run(env: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`procman ARGUMENTS`."""
+    everything = environment(env)
     return subprocess.run(
         [*COMMAND, *arguments], capture_output=True, text=True, timeout=DEADLINE_S, check=False, env=everything
     )

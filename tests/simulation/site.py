@@ -32,6 +32,7 @@ from procman.policy.events import (
     State,
     Strays,
     TimePassed,
+    Touched,
     TreeEnded,
     Unready,
     WorkerId,
@@ -244,7 +245,7 @@ class SiteBook:
                 self._told_of_helper(event)
             case Forked() | Execed() | Ready() | Unready() | Checked():
                 self._felt(event)
-            case OutputLost() | ReopenLog() | Departed() | Due() | Demanded():
+            case OutputLost() | ReopenLog() | Departed() | Due() | Demanded() | Touched():
                 pass  # the last two are `runs.py`'s to check
             case _:
                 assert_never(event)

@@ -27,7 +27,10 @@ def compile_site(site: model.Site, around: Surroundings) -> plan.Plan:
         exit_code_from=site.site.exit_code_from,
         log=plan.LogPlan(site.log.format, log_file and absolute(base_of(("log", "file"), around), log_file)),
         reload=plan.ReloadPlan(
-            site.site.reload.probation or None, site.site.reload.rollback, site.site.reload.probation_failures
+            site.site.reload.probation or None,
+            site.site.reload.rollback,
+            site.site.reload.probation_failures,
+            site.site.reload.watch,
         ),
         orphans=site.site.orphans,
         termination_log=path_or_off("termination_log", site.site.termination_log, around),
@@ -51,6 +54,7 @@ def _group(name: str, group: model.Group, around: Surroundings) -> plan.GroupPla
         restart=restart_of(group),
         stop=plan.Stop(group.stop.signal, group.stop.grace, group.stop.scope),
         after=tuple(group.after.items()),
+        watch=tuple([absolute(_base_of_pattern(name, index, around), glob) for index, glob in enumerate(group.watch)]),
         schedule=_schedule(group),
         deadline=group.deadline,
         update=plan.Update(parallel=group.update.parallel, pause=group.update.pause),
@@ -63,3 +67,7 @@ def _schedule(group: model.Group) -> plan.Schedule | None:
     if group.schedule is None and group.every is None:
         return None
     return plan.Schedule(group.schedule, group.timezone, group.every, group.overlap)
+
+
+def _base_of_pattern(name: str, index: int, around: Surroundings) -> str:
+    return base_of(("group", name, "watch", index), around)

@@ -173,6 +173,11 @@ class Group(Defaults):
     deadline: fields.Duration | None = option(
         None, "Of a job: a run that takes longer, its restarts included, is stopped and has failed; not given: none."
     )
+    watch: tuple[fields.Path, ...] = option(
+        [],
+        'Patterns of files, relative to this one, whose change restarts the group: ["src/**/*.py"]. '
+        "What version control, caches and editors keep for themselves does not count.",
+    )
     after: After = option(
         {},
         "The groups that this one waits for: a list (each is to be ready), or a table from the group's name to "

@@ -23,6 +23,9 @@ class Reload(Table):
     probation: Annotated[fields.Duration | None, or_off(fields.Duration)] = option(
         None, "A changed configuration has so long to prove itself; not given, or false: it is taken as good."
     )
+    watch: fields.Bool = option(
+        False, "Whether it is read again as soon as one of its files changes (includes, overlays and env files too)."
+    )
     rollback: fields.Bool = option(
         True, "Whether the last good configuration comes back by itself if the new one does not prove itself."
     )

@@ -29,6 +29,7 @@ from procman.policy.events.actions import (
     Signal,
     SiteState,
     Spawn,
+    WatchList,
     ZygoteOrder,
 )
 from procman.policy.events.facts import (
@@ -52,6 +53,7 @@ from procman.policy.events.facts import (
     StartFailed,
     Strays,
     TimePassed,
+    Touched,
     TreeEnded,
     Unready,
 )
@@ -111,10 +113,12 @@ __all__ = [
     "State",
     "Strays",
     "TimePassed",
+    "Touched",
     "Transition",
     "TreeEnded",
     "Unready",
     "Usage",
+    "WatchList",
     "Wish",
     "WorkerId",
     "ZygoteOrder",

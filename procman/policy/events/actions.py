@@ -87,7 +87,16 @@ class PumpRules(NamedTuple):
     ring: int
 
 
-HelperOrder = GuardRules | Calendar | ZygoteOrder | PumpRules
+class WatchList(NamedTuple):
+    """The order of the helper `watch`: say `Load` when one of the files has changed, and `Touched` for a group."""
+
+    files: tuple[str, ...]
+    """Absolute."""
+    groups: tuple[tuple[str, tuple[str, ...]], ...]
+    """With the patterns of each, absolute."""
+
+
+HelperOrder = GuardRules | Calendar | ZygoteOrder | PumpRules | WatchList
 """What helpers are told; each kind knows its own."""
 
 

@@ -172,7 +172,13 @@ class LoadFailed(NamedTuple):
     """All of it for people, many lines, each error with its place and its hint."""
 
 
-FactOfHelper = HelperEnded | HelperReady | HelperFailed | OutputLost
+class Touched(NamedTuple):
+    """Files that a group is to be restarted for have changed."""
+
+    group: str
+
+
+FactOfHelper = HelperEnded | HelperReady | HelperFailed | OutputLost | Touched
 
 Fact = (
     Forked
@@ -192,6 +198,7 @@ Fact = (
     | HelperFailed
     | OutputLost
     | TimePassed
+    | Touched
     | Loaded
     | LoadFailed
 )

@@ -1,0 +1,180 @@
+"""`up --detach`, `status --watch` on a terminal, and what a shell is told to complete."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from tests.cli.procmans import COMMAND, DEADLINE_S
+from tests.control.test_real import operated, run
+from tests.site.sites import FOREVER, group, site_of
+
+SITE = site_of(group("api", FOREVER, "workers = 2"), group("db", FOREVER))
+
+
+def detached(folder: Path, text: str, *arguments: str) -> tuple[dict[str, str], subprocess.CompletedProcess[str]]:
+    """`procman up --detach`, its log in a file; and the environment of those who mean that site."""
+    runtime = folder / "sites"
+    runtime.mkdir(mode=0o700)
+    (folder / "site.toml").write_text(text.replace("[log]", '[log]\nfile = "events.jsonl"'), encoding="utf-8")
+    env = {"PROCMAN_RUNTIME_DIR": str(runtime)}
+    return env, run(env, "up", "--detach", str(folder / "site.toml"), *arguments)
+
+
+def test_detach_returns_when_the_site_is_ready_and_the_site_runs_on(tmp_path: Path) -> None:
+    env, done = detached(tmp_path, SITE)
+    try:
+        assert (done.returncode, done.stdout) == (0, "")
+        assert "test is ready" in done.stderr
+        assert run(env, "status", "--ready").returncode == 0
+    finally:
+        assert run(env, "down").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        ("schema = 1\ncolour = 1\n", 78, "colour"),
+        (site_of(group("api", ["no-such-command"])), 12, ""),
+    ],
+    ids=["invalid", "cannot start"],
+)
+def test_detach_returns_with_the_error_of_a_site_that_cannot_start(
+    tmp_path: Path, text: str, code: int, said: str
+) -> None:
+    env, done = detached(tmp_path, text)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr
+    assert run(env, "status").returncode == 3
+
+
+def test_detach_tells_of_a_group_that_will_never_be_ready_and_leaves_the_rest(tmp_path: Path) -> None:
+    never = group("never", "exit 3", 'restart = { when = "never", on_exhausted = "stop" }')
+    env, done = detached(tmp_path, site_of(group("api", FOREVER), never))
+    try:
+        assert done.returncode == 1
+        assert "never:0 failed: exit status 3" in done.stderr
+        assert "procman -s test down" in done.stderr
+    finally:
+        assert run(env, "down").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["sta"], {"start", "status"}),
+        (["stop", ""], {"api", "db"}),
+        (["scale", "a"], {"api="}),
+        (["signal", "USR"], {"USR1", "USR2"}),
+        (["reload", "--r"], {"--reset"}),
+        (["-s", "t"], {"test"}),
+    ],
+)
+def test_a_shell_is_told_what_may_come_next(tmp_path: Path, words: list[str], expected: set[str]) -> None:
+    with operated(tmp_path, SITE) as one:
+        done = one.run("completion", "words", "--", *words)
+        assert (done.returncode, set(done.stdout.split())) == (0, expected)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_lines_for_a_shell_are_its_language(shell: str) -> None:
+    done = run({}, "completion", shell)
+    assert done.returncode == 0
+    if shell == "bash":  # the others need not be installed
+        checked = subprocess.run(["bash", "-n"], input=done.stdout, text=True, capture_output=True, check=False)
+        assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_bash_completes_the_groups_of_the_running_site(tmp_path: Path) -> None:
+    with operated(tmp_path, SITE) as one:
+        folder = tmp_path / "bin"
+        folder.mkdir()
+        program = folder / "procman"
+        program.write_text(f'#!/bin/sh\nexec {" ".join(COMMAND)} "$@"\n', encoding="ascii")
+        program.chmod(0o755)
+        typed = "COMP_WORDS=(procman stop a) COMP_CWORD=2"
+        script = f'eval "$(procman completion bash)"\n{typed}\n_procman\necho "${{COMPREPLY[@]}}"'
+        env = {**one.environment, "PATH": f"{folder}:{os.environ['PATH']}"}
+        done = subprocess.run(["bash", "-c", script], env=env, text=True, capture_output=True, check=True)
+        assert done.stdout == "api\n"
+
+
+class Terminal:
+    """A command on a terminal of 80 columns and 10 rows."""
+
+    def __init__(self, env: dict[str, str], *arguments: str) -> None:
+        self.pid, self._fd = pty.fork()
+        if self.pid == 0:
+            bare = {name: value for name, value in env.items() if name != "COLUMNS"}
+            os.execvpe(COMMAND[0], [*COMMAND, *arguments], bare)
+        self.seen = b""
+        import fcntl
+        import struct
+        import termios
+
+        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("4H", 10, 80, 0, 0))
+
+    def until(self, done: Callable[[str], bool], what: str) -> None:
+        """Read until what it has written says so."""
+        deadline = monotonic() + DEADLINE_S
+        while not done(self.text):
+            ready, _, _ = select.select([self._fd], [], [], max(0.0, deadline - monotonic()))
+            assert ready, f"never came: {what}\n{self.text!r}"
+            try:
+                self.seen += os.read(self._fd, 65536)
+            except OSError:
+                assert done(self.text), f"it has ended without {what}\n{self.text!r}"
+
+    @property
+    def text(self) -> str:
+        return self.seen.decode("utf-8", "replace")
+
+    @property
+    def screen(self) -> list[str]:
+        """The last picture, without colours."""
+        last = self.text.rpartition("\x1b[H")[2]
+        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", last).splitlines()
+
+    def press(self, keys: bytes) -> None:
+        os.write(self._fd, keys)
+
+    def end(self) -> int:
+        """Wait for its end: its exit code."""
+        while True:
+            try:
+                self.seen += os.read(self._fd, 65536)
+            except OSError:
+                break
+        os.close(self._fd)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def test_watch_shows_every_change_until_ctrl_c_and_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
+    with operated(tmp_path, SITE) as one:
+        terminal = Terminal(one.environment, "status", "--watch")
+        terminal.until(lambda text: text.count("running") >= 3, "the first picture")
+        assert one.run("stop", "db").returncode == 0
+        terminal.until(lambda _: any(line.startswith("db:0") and "stopped" in line for line in terminal.screen), "db")
+        assert max(map(len, terminal.screen)) <= 80
+        terminal.press(b"\x03")
+        assert terminal.end() == 0
+        assert "\x1b[?1049h" in terminal.text
+        assert "\x1b[?25h\x1b[?1049l" in terminal.text
+
+
+def test_watch_ends_with_the_site_and_shows_no_more_lines_than_there_are_rows(tmp_path: Path) -> None:
+    with operated(tmp_path, site_of(group("api", FOREVER, "workers = 20")), 20) as one:
+        terminal = Terminal(one.environment, "status", "--watch")
+        terminal.until(lambda text: " more" in text, "a picture that is cut")
+        assert len(terminal.screen) <= 10
+        one.site.signal(signal.SIGTERM)
+        assert terminal.end() == 0

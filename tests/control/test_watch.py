@@ -1,0 +1,162 @@
+"""A site that follows its files: edits, renames, checkouts, links that are exchanged; and groups that follow theirs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from procman.watch import folders_of, is_noise, pattern, root_of
+from tests.site.running import Site, up
+from tests.site.sites import FOREVER, group, site_of
+
+DB = group("db", FOREVER)
+
+
+def api(number: int) -> str:
+    return group("api", FOREVER, f'env = {{ N = "{number}" }}')
+
+
+@contextmanager
+def watched(folder: Path, text: str | None, *, workers: int = 2) -> Iterator[Site]:
+    """A site that is watched, once it is: the watcher has looked at what changed before it watched."""
+    with up(folder, text, "--watch", "--set", "site.control=false") as site:
+        site.until("worker.running", count=workers)
+        site.until("helper.ready")
+        yield site
+
+
+def replace(file: Path, text: str) -> None:
+    """As editors and configuration management do it."""
+    new = file.with_name(f".{file.name}.new")
+    new.write_text(text, encoding="utf-8")
+    new.rename(file)
+
+
+def test_a_file_that_is_written_or_replaced_is_applied_and_the_others_do_not_move(tmp_path: Path) -> None:
+    with watched(tmp_path, site_of(api(1), DB)) as site:
+        before = site.pids()
+        site.file.write_text(site_of(api(2), DB), encoding="utf-8")
+        site.until("worker.running", "api:0", count=2)
+        replace(site.file, site_of(api(3), DB))
+        site.until("worker.running", "api:0", count=3)
+        assert site.pids()["db:0"] == before["db:0"]
+        assert len(site.told("config.applied")) == 2
+
+
+def test_a_broken_file_is_reported_and_its_repair_applied(tmp_path: Path) -> None:
+    with watched(tmp_path, site_of(api(1), DB)) as site:
+        replace(site.file, "schema = ")
+        site.until("config.rejected")
+        replace(site.file, site_of(api(2), DB))
+        site.until("worker.running", "api:0", count=2)
+
+
+def test_included_files_are_watched_too(tmp_path: Path) -> None:
+    (tmp_path / "more.toml").write_text(api(1), encoding="utf-8")
+    with watched(tmp_path, 'include = ["more.toml"]\n' + site_of(DB)) as site:
+        replace(tmp_path / "more.toml", api(2))
+        site.until("worker.running", "api:0", count=2)
+
+
+def test_a_git_checkout_is_one_reload(tmp_path: Path) -> None:
+    def git(*words: str) -> None:
+        name = ("-c", "user.name=a", "-c", "user.email=a@b")
+        subprocess.run(["git", "-C", str(tmp_path), *name, *words], check=True, capture_output=True)
+
+    files = [tmp_path / f"{number}.toml" for number in range(20)]
+
+    def write(version: int) -> str:
+        for number, file in enumerate(files):
+            file.write_text(group(f"g{number}", FOREVER, f'env = {{ N = "{version}" }}'), encoding="utf-8")
+        return 'include = ["[0-9]*.toml"]\n' + site_of(DB)
+
+    (tmp_path / "site.toml").write_text(write(1), encoding="utf-8")
+    git("init", "-q", "-b", "one")
+    git("add", "site.toml", *(file.name for file in files))
+    git("commit", "-q", "-m", "one")
+    git("checkout", "-q", "-b", "two")
+    write(2)
+    git("commit", "-q", "-a", "-m", "two")
+    git("checkout", "-q", "one")
+    with watched(tmp_path, None, workers=21) as site:
+        git("checkout", "-q", "two")
+        site.until("worker.running", count=41)
+        assert len(site.told("config.applied")) == 1
+
+
+def test_the_link_of_a_config_map_is_followed(tmp_path: Path) -> None:
+    mount = tmp_path / "mount"
+
+    def project(version: int) -> None:
+        data = mount / f"..{version}"
+        data.mkdir(parents=True)
+        (data / "site.toml").write_text(site_of(api(version), DB), encoding="utf-8")
+        (mount / "..new").symlink_to(data.name)
+        (mount / "..new").rename(mount / "..data")
+
+    project(1)
+    (mount / "site.toml").symlink_to("..data/site.toml")
+    with watched(mount, None) as site:
+        project(2)
+        shutil.rmtree(mount / "..1")
+        site.until("worker.running", "api:0", count=2)
+        project(3)
+        site.until("worker.running", "api:0", count=3)
+
+
+def test_a_watcher_that_is_killed_is_replaced_and_misses_nothing(tmp_path: Path) -> None:
+    with watched(tmp_path, site_of(api(1), DB)) as site:
+        helper = site.helper()
+        os.kill(helper, signal.SIGKILL)
+        replace(site.file, site_of(api(2), DB))
+        site.until("helper.ended")
+        site.until("helper.ready", count=2)
+        replace(site.file, site_of(api(3), DB))
+        site.until("config.applied")
+        assert set(site.pids()) == {"api:0", "db:0"}
+
+
+def test_a_group_restarts_when_its_own_files_change_and_no_other_does(tmp_path: Path) -> None:
+    source = tmp_path / "src" / "deep"
+    source.mkdir(parents=True)
+    text = site_of(group("api", FOREVER, 'watch = ["src/**/*.py"]'), DB)
+    with watched(tmp_path, text) as site:
+        (source / "notes.txt").write_text("nothing", encoding="ascii")
+        (source / "app.py").write_text("x = 1\n", encoding="ascii")
+        event = site.until("worker.stopping", "api:0")
+        assert event["reason"] == "its files changed"
+        site.until("worker.running", "api:0", count=2)
+        assert len(site.told("worker.running", "db:0")) == 1
+
+
+def test_patterns_mean_what_a_shell_would_mean() -> None:
+    assert pattern("/a/**/*.py").fullmatch("/a/b/c/d.py")
+    assert pattern("/a/**/*.py").fullmatch("/a/d.py")
+    assert not pattern("/a/*.py").fullmatch("/a/b/d.py")
+    assert pattern("/a/**").fullmatch("/a/b/c")
+    assert [root_of(glob) for glob in ("/a/**/*.py", "/a/b.py", "/a/*.py", "/a/*/c")] == [
+        ("/a", True),
+        ("/a", False),
+        ("/a", False),
+        ("/a", True),
+    ]
+
+
+def test_what_tools_keep_for_themselves_is_noise() -> None:
+    noise = ["/a/.git/index", "/a/x/__pycache__/y.pyc", "/a/.b.py.swp", "/a/b.py~", "/a/4913", "/a/.#b.py"]
+    assert [is_noise(path, "/a") for path in noise] == [True] * len(noise)
+    assert not is_noise("/a/b.py", "/a")
+    assert not is_noise("/x/.git/a/b.py", "/x/.git/a")
+
+
+def test_the_folders_of_a_file_are_those_of_all_links_on_its_way(tmp_path: Path) -> None:
+    real = tmp_path / "real"
+    real.mkdir()
+    (real / "f").touch()
+    (tmp_path / "link").symlink_to("real")
+    assert set(folders_of(str(tmp_path / "link" / "f"))) == {str(tmp_path), str(real)}

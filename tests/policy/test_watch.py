@@ -1,0 +1,55 @@
+"""What the watcher is told, what it says, and which groups run anew when their files change."""
+
+from __future__ import annotations
+
+from procman.plan import ReloadPlan, Restart
+from procman.policy.events import EndHelper, RunHelper, Touched, WatchList
+from procman.policy.requests import Asked, Operate, Selector
+from tests.policy.drive import Drive, group
+
+
+def orders(site: Drive) -> list[RunHelper | EndHelper]:
+    return [a for a in site.actions if isinstance(a, (RunHelper, EndHelper)) and a.name == "watch"]
+
+
+def test_the_watcher_is_told_what_matters_and_ended_when_nothing_does() -> None:
+    site = Drive(group("a", watch=("/src/**/*.py",)), group("b"))
+    site.reload(group("a"), reload=ReloadPlan(watch=True), sources=("/site.toml",))
+    site.reload(group("a"))
+    assert orders(site) == [
+        RunHelper("watch", WatchList((), (("a", ("/src/**/*.py",)),))),
+        RunHelper("watch", WatchList(("/site.toml",), ())),
+        EndHelper("watch"),
+    ]
+
+
+def test_a_group_that_is_touched_runs_anew_and_no_other_does() -> None:
+    site = Drive(group("a"), group("b"))
+    site.tell(Touched("a"))
+    assert site.signals == [(0.0, "a:0", 15, "tree")]
+    site.die("a:0", 0)
+    assert [name for _, name in site.starts] == ["a:0", "b:0", "a:0"]
+
+
+def test_what_was_stopped_by_hand_stays_down_when_it_is_touched() -> None:
+    site = Drive(group("a", workers=2))
+    site.tell(Asked(1, Operate("stop", (Selector("a", 1),)), wait=False))
+    site.die("a:1", 0)
+    site.tell(Touched("a"))
+    site.die("a:0", 0)
+    assert [name for _, name in site.starts] == ["a:0", "a:1", "a:0"]
+    assert (site.state("a:0"), site.state("a:1")) == ("running", "stopped")
+
+
+def test_a_group_that_has_failed_starts_again_when_it_is_touched() -> None:
+    site = Drive(group("a", restart=Restart(when="never", on_exhausted="stop")), group("b"))
+    site.die("a:0", 1)
+    assert site.state("a:0") == "failed"
+    site.tell(Touched("a"))
+    assert site.state("a:0") == "running"
+
+
+def test_a_group_that_is_gone_is_not_touched() -> None:
+    site = Drive(group("a"))
+    site.tell(Touched("b"))
+    assert site.signals == []
