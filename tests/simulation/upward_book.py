@@ -26,7 +26,8 @@ class UpwardBook:
             return f"it starts for a second time: {self.told}"
         if self.told == ["starting", "ready"]:
             self.told.append("ready")  # looked at once, when it was said
-            slots = [slot for group in site.groups.values() for slot in group.slots.values()]
+            planned = [group for group in site.groups.values() if not group.gone]
+            slots = [slot for group in planned for task, slot in group.slots.items() if task < group.plan.workers]
             waiting = [slot.state for slot in slots if slot.state in (State.STARTING, State.BACKOFF)]
             return f"it is told ready, and there are {waiting}" if waiting else ""
         return ""
