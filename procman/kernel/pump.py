@@ -92,6 +92,7 @@ class Pump:
         for run in self._runs.values():
             run.close()
         self._runs.clear()
+        self._owing.clear()  # what it still says of them, read below, nobody waits for any more
         if channel is not None and (pid := channel.pid) is not None:
             channel.ended()
             _wait(pid)
