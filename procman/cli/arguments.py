@@ -7,6 +7,9 @@ import os
 
 from procman.cli.main import Parser
 
+_DEFAULTS = ("site.toml", "procman.toml", "configs/site.toml")
+"""What a repository calls its site."""
+
 
 def add_configuration(parser: Parser) -> None:
     """Declare FILE, `-o` and `--set`."""
@@ -38,3 +41,12 @@ def configuration(args: argparse.Namespace) -> dict[str, object]:
     except FileNotFoundError:
         parser.error("the current directory has been removed\nhint: cd to one that exists")
     return {"files": args.files, "overlays": args.overlay, "sets": args.sets, "cwd": here}
+
+
+def default_file(args: argparse.Namespace) -> str:
+    """The site file of the current directory. Exits with 2 where there is none."""
+    found = next((name for name in _DEFAULTS if os.path.isfile(name)), None)  # noqa: PTH113
+    if found is None:
+        parser: Parser = args.parser
+        parser.error(f"no FILE given\nhint: name the site's configuration, or have one of {', '.join(_DEFAULTS)}")
+    return found

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from procman import __version__
+from procman.control.protocol import Compile
 from procman.control.server import Server
 from procman.control.site import Controlled
 from procman.kernel import loop
@@ -47,7 +48,7 @@ def main(text: str) -> int:
     sockets = Sockets(from_above(os.environ))
     kernel = LinuxKernel(poller, log, _loader_argv(request), (sockets,), json.dumps(request["path"]))
     kernel.pump.colour = wants_colour(os.isatty(1)) if request["colour"] is None else request["colour"]
-    server = Server(poller, log, kernel.tell)
+    server = Server(poller, log, kernel.tell, lambda asked, hear: kernel.ask(_question_argv(request, asked), hear))
     words = Tails(server, kernel.pump, kernel.now)
     kernel.timers.add(words)
     server.show_logs = kernel.pump.show
@@ -70,11 +71,19 @@ def main(text: str) -> int:
     return code
 
 
-def _loader_argv(request: dict[str, Any]) -> list[str]:
+def _loader_argv(request: dict[str, Any], **more: object) -> list[str]:
     path = json.dumps(request["path"])
     colour = wants_colour(os.isatty(2)) if request["colour"] is None else request["colour"]
-    order = json.dumps({name: request[name] for name in ("files", "overlays", "sets", "cwd")} | {"colour": colour})
-    return [sys.executable, "-I", "-S", "-X", "utf8", "-c", LOADER, path, order]
+    order = {name: request[name] for name in ("files", "overlays", "sets", "cwd")} | {"colour": colour}
+    return [sys.executable, "-I", "-S", "-X", "utf8", "-c", LOADER, path, json.dumps(order | more)]
+
+
+def _question_argv(request: dict[str, Any], asked: Compile) -> list[str]:
+    """Files that are named take the place of the site's own; what is set there is set on top of what the site sets."""
+    more: dict[str, object] = {"key": asked.key, "colour": False, "sets": [*request["sets"], *asked.sets]}
+    if asked.files:
+        more |= {"files": asked.files, "overlays": asked.overlays, "here": asked.here}
+    return _loader_argv(request, **more)
 
 
 def _leave_a_message(manager: Manager, log: Log) -> None:

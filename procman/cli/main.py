@@ -33,6 +33,8 @@ COMMANDS = {
     "rollback": "operate",
     "down": "operate",
     "check": "check",
+    "plan": "plan",
+    "explain": "explain",
     "schema": "schema",
     "completion": "completion",
 }

@@ -15,7 +15,7 @@ from procman.cli import talk
 from procman.cli.main import Parser
 from procman.cli.records import record_of, when
 from procman.control.client import TimedOutError
-from procman.control.protocol import Message, ProtocolError, Told, decode_selector
+from procman.control.protocol import Compiled, Message, ProtocolError, Told, decode_selector
 from procman.policy.requests import (
     Accepted,
     Done,
@@ -118,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
     return talk.EXIT_FAILED if failures else 0
 
 
-def _follow(args: argparse.Namespace, replies: Iterator[Reply | Told]) -> tuple[str, ...]:
+def _follow(args: argparse.Namespace, replies: Iterator[Reply | Told | Compiled]) -> tuple[str, ...]:
     """Show what the site says until it is done: what did not come true."""
     lines = talk.human_lines(2)
     for reply in replies:

@@ -49,7 +49,7 @@ def render(status: SiteStatus, pid: int, uses: Mapping[int, Use], colour: bool, 
     if columns is not None and columns < _WIDE:
         widths[_SHARED] = 0
     title = f"{_count(len(groups), 'group')}, {_count(len(rows), 'worker')}"
-    head = _DOT.join([status.phase, title, status.digest, *([f"pid {pid}"] if pid else [])])
+    head = _DOT.join([status.phase, title, _identity(status), *([f"pid {pid}"] if pid else [])])
     lines = [_paint(status.site, _BOLD, colour) + "  " + _clip(head, columns, len(status.site) + 2), ""]
     if rows:
         lines += [_paint(_line(_HEAD, widths, columns), _DIM, colour)]
@@ -60,6 +60,12 @@ def render(status: SiteStatus, pid: int, uses: Mapping[int, Use], colour: bool, 
     if notes:
         lines += ["", *(_clip(note, columns) for note in notes)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _identity(status: SiteStatus) -> str:
+    """`a66b0f19b104`, and from which commit: `a66b0f19b104 (8c1f2ab, dirty)`."""
+    commit = ", ".join([status.commit[:7]] + ["dirty"] * status.dirty)
+    return f"{status.digest} ({commit})" if status.commit else status.digest
 
 
 def _row(worker: WorkerStatus, group: GroupStatus | None, uses: Mapping[int, Use]) -> tuple[str, ...]:

@@ -6,15 +6,19 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 from procman.cli.main import EXIT_USAGE, Parser
 from procman.control.client import Client, ClientError, TimedOutError, find
-from procman.control.protocol import Message, Told
+from procman.control.protocol import Compile, Compiled, Message, Told
 from procman.log.colour import wants_colour
 from procman.log.human import HumanLines
-from procman.policy.requests import Refused, Reply
+from procman.policy.requests import Refused, Reply, Request
 
 EXIT_FAILED, EXIT_NO_SITE, EXIT_INVALID, EXIT_TIMED_OUT = 1, 3, 78, 124
+
+LOADING_S = 60.0
+"""How long a loader may take, twice over if it answers somebody else just now."""
 
 SITE_EPILOG = """\
 which site:
@@ -81,7 +85,9 @@ def connect(args: argparse.Namespace) -> Client:
         raise GiveUpError(complain(args, error.reason, error.hint, EXIT_NO_SITE)) from None
 
 
-def ask(args: argparse.Namespace, client: Client, message: Message, timeout_s: float | None) -> Iterator[Reply | Told]:
+def ask(
+    args: argparse.Namespace, client: Client, message: Message, timeout_s: float | None
+) -> Iterator[Reply | Told | Compiled]:
     """The replies of a conversation, refusals and breakdowns excepted. Raises GiveUpError."""
     try:
         for reply in client.ask(message, timeout_s):
@@ -93,6 +99,26 @@ def ask(args: argparse.Namespace, client: Client, message: Message, timeout_s: f
     except TimedOutError:
         within = f"within {args.timeout}" if getattr(args, "timeout", None) else "in time"
         raise GiveUpError(complain(args, f"not done {within}; it goes on", "", EXIT_TIMED_OUT)) from None
+
+
+def converse(
+    args: argparse.Namespace, request: Request | Compile, timeout_s: float = 5.0
+) -> Iterator[Reply | Told | Compiled]:
+    """The replies to one request, on a connection of its own. Raises GiveUpError."""
+    client = connect(args)
+    try:
+        yield from ask(args, client, Message(request), timeout_s)
+    finally:
+        client.close()
+
+
+def consult(args: argparse.Namespace, key: str = "") -> dict[str, Any]:
+    """What the site's loader makes of the files that are named, or of the site's own. Raises GiveUpError."""
+    request = Compile(tuple(args.files), tuple(args.overlay), tuple(args.sets), os.getcwd(), key)  # noqa: PTH109
+    for reply in converse(args, request, LOADING_S):
+        if isinstance(reply, Compiled):
+            return reply.answer
+    raise AssertionError("it is answered, or refused")
 
 
 def complain(args: argparse.Namespace, reason: str, hint: str, code: int) -> int:

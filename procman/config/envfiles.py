@@ -18,6 +18,7 @@ from dotenv.parser import Binding, parse_stream
 from procman.config.document import Document, Path, Place, Problem, Rejected, Source
 from procman.config.model.environment import env_name
 from procman.config.read import read_source
+from procman.config.revision import Revision
 from procman.config.values import BadValueError
 
 Pairs = list[tuple[str, str]]
@@ -30,7 +31,7 @@ class EnvFiles(NamedTuple):
     problems: list[Problem]
 
 
-def read_env_files(document: Document, cwd: str) -> EnvFiles:
+def read_env_files(document: Document, cwd: str, revision: Revision | None = None) -> EnvFiles:
     """All files that groups and defaults name; a missing optional one is simply not there."""
     files = EnvFiles({}, [])
     seen: dict[str, list[Problem]] = {}
@@ -41,7 +42,7 @@ def read_env_files(document: Document, cwd: str) -> EnvFiles:
             continue
         if absolute not in seen:
             shown = name if os.path.isabs(name) else os.path.join(os.path.dirname(source.name), name)
-            seen[absolute] = _read(absolute, shown, cwd, files.pairs)
+            seen[absolute] = _read(absolute, shown, cwd, files.pairs, revision)
         # Each place that names a file which cannot be read is told so; mistakes in it are told once.
         files.problems.extend(problem if problem.place else problem._replace(path=path) for problem in seen[absolute])
     return files
@@ -72,10 +73,12 @@ def _item(path: Path, item: Any) -> Iterator[tuple[Path, str, bool]]:
         yield path, item, False
 
 
-def _read(absolute: str, shown: str, cwd: str, pairs: dict[str, Pairs]) -> list[Problem]:
+def _read(absolute: str, shown: str, cwd: str, pairs: dict[str, Pairs], revision: Revision | None) -> list[Problem]:
     """Parse one file into `pairs`. A problem without a place concerns whoever names the file."""
     try:
-        source = read_source(absolute, cwd)._replace(name=shown)
+        # One that no commit has (it holds secrets, perhaps) is what it is now.
+        past = revision if revision is not None and revision.read(absolute) is not None else None
+        source = read_source(absolute, cwd, past)._replace(name=shown)
     except Rejected as rejected:
         problem = rejected.problems[0]
         if problem.place is not None and problem.place.source.text:

@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from procman.config import model
 from procman.config.document import Document, Path, Problem, dotted
 from procman.config.limits import Limits
+from procman.config.model import environment
 from procman.config.table import Table
 from procman.config.values import BadValueError, nearest, show
 
@@ -94,7 +95,9 @@ def _written(loc: tuple[int | str, ...], document: Document) -> Path:
     """The path in the file: without what pydantic adds, and without the index that one item alone does not have."""
     path: Path = ()
     for step in loc:
-        if step == "[key]" or (isinstance(step, int) and not isinstance(document.at(path), list)):
+        if step in ("[key]", "[text]", "[table]") or (
+            isinstance(step, int) and not isinstance(document.at(path), list)
+        ):
             continue
         path = (*path, step)
     return path
@@ -114,7 +117,7 @@ def _unknown_hint(key: str, value: Any, path: Path, table: type[Table]) -> str:
     meant = _SYNONYMS.get(key.lower().replace("-", "_"), key)
     if meant in known:
         return f"did you mean `{meant}`?"
-    if meant in _tables_below(model.Site):
+    if meant in model.tables_below(model.Site):
         return f"`{meant}` is a table of its own: [{meant}]"
     group = str(path[1]) if path[0] == "group" and len(path) > 2 else "NAME"
     home = next((home.format(group) for other, home in _HOMES if meant in _keys(other)), None)
@@ -145,20 +148,11 @@ def _table(path: Path) -> type[Table]:
     table: type[Table] = model.Site
     if steps[:1] == ["group"] and len(steps) > 1:
         table, steps = model.Group, steps[2:]
+    if table is model.Group and steps[:1] == ["env"]:
+        return environment.SecretFile if steps[2:] == ["secret"] else environment.Secret
     for step in steps:
-        table = _tables_below(table).get(step, table)
+        table = model.tables_below(table).get(step, table)
     return table
-
-
-def _tables_below(table: type[Table]) -> dict[str, type[Table]]:
-    found = {}
-    for name, field in table.model_fields.items():
-        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        for candidate in candidates:
-            one = getattr(candidate, "__origin__", candidate)  # of an Annotated
-            if isinstance(one, type) and issubclass(one, Table):
-                found[name] = one
-    return found
 
 
 def _keys(table: type[Table]) -> list[str]:

@@ -85,6 +85,8 @@ Microseconds = Annotated[
 class Limits(Table):
     """Resource limits; a soft one alone leaves the hard one, or raises it to the soft one where that is higher."""
 
+    effect = "restart"
+
     as_: Bytes | None = option(None, "Address space, in bytes.", alias="as")
     core: Bytes | None = option(None, "The size of a core dump, in bytes; 0: none.")
     cpu: Seconds | None = option(None, "CPU time, in seconds.")

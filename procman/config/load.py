@@ -21,6 +21,7 @@ import tomli
 from procman.config.document import Document, Problem, Rejected, Source, Tree
 from procman.config.expand import Expander
 from procman.config.read import parse, read_site_toml, read_toml
+from procman.config.revision import Revision
 
 MOST_FILES = 1000
 
@@ -32,6 +33,12 @@ class Request(NamedTuple):
     cwd: str
     overlays: Sequence[str] = ()
     sets: Sequence[str] = ()
+    here: str | None = None
+    """What the names are relative to, if that is not `cwd`."""
+    revision: Revision | None = None
+    """Read the files that it covers as they were then."""
+    key: str = ""
+    """What is to be explained of it, if it is valid."""
 
 
 def load(request: Request, environ: Mapping[str, str]) -> tuple[Document, list[Problem]]:
@@ -39,7 +46,7 @@ def load(request: Request, environ: Mapping[str, str]) -> tuple[Document, list[P
 
     Raises Rejected where there is no document to speak of: a file cannot be read, or is no TOML.
     """
-    reader = _Reader(request.cwd, environ)
+    reader = _Reader(request.here or request.cwd, environ, request.revision)
     parts = [reader.file(name, read=read_site_toml) for name in request.files]
     overlays = [reader.file(name) for name in request.overlays]
     overlays += [reader.guard(set_document, text, request.cwd) for text in request.sets]
@@ -59,13 +66,13 @@ def load(request: Request, environ: Mapping[str, str]) -> tuple[Document, list[P
 class _Reader:
     """Reads files and what they include; goes on after a bad one, so that all of them are reported."""
 
-    def __init__(self, cwd: str, environ: Mapping[str, str]) -> None:
-        self._cwd, self._environ = cwd, environ
+    def __init__(self, cwd: str, environ: Mapping[str, str], revision: Revision | None) -> None:
+        self._cwd, self._environ, self._revision = cwd, environ, revision
         self._count = 0
         self.fatal: list[Problem] = []
         self.problems: list[Problem] = []
 
-    def guard(self, read: Callable[..., Document], *arguments: str) -> Document | None:
+    def guard(self, read: Callable[..., Document], *arguments: str | Revision | None) -> Document | None:
         try:
             return read(*arguments)
         except Rejected as rejected:
@@ -77,7 +84,7 @@ class _Reader:
     ) -> Document | None:
         """A file laid over what it includes; `including` are the real paths on the way to it."""
         self._count += 1
-        document = self.guard(read, name, self._cwd)
+        document = self.guard(read, name, self._cwd, self._revision)
         if document is None or "include" not in document.tree:
             return document
         patterns = document.tree.pop("include")
@@ -108,7 +115,7 @@ class _Reader:
         expander = Expander(self._environ)
         pattern = expander.text(pattern, here)
         self.fatal += [problem._replace(source=source) for problem in expander.problems]
-        names = sorted(glob.glob(os.path.join(glob.escape(os.path.dirname(source.name)), pattern), root_dir=self._cwd))
+        names = sorted(self._glob(os.path.dirname(source.name), pattern))
         if not names and not glob.has_magic(pattern) and not expander.problems:
             message, hint = f"there is no file {pattern}", f"it is looked for in {source.base}"
             self.fatal.append(Problem(message, hint, here, source=source))
@@ -123,6 +130,14 @@ class _Reader:
             self.fatal.append(Problem(f"more than {MOST_FILES} files", "include fewer", here, source=source))
             return []
         return names
+
+    def _glob(self, folder: str, pattern: str) -> list[str]:
+        wanted = os.path.join(glob.escape(folder), pattern)
+        absolute = os.path.normpath(os.path.join(self._cwd, folder, pattern))
+        if self._revision is None or not self._revision.covers(absolute):
+            return glob.glob(wanted, root_dir=self._cwd)
+        found = self._revision.glob(absolute)
+        return found if wanted.startswith("/") else [os.path.relpath(path, self._cwd) for path in found]
 
 
 def set_document(text: str, cwd: str) -> Document:

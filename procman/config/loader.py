@@ -17,16 +17,18 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from procman import plan
-from procman.config.accounts import read_identities
+from procman.config.accounts import Identities, read_identities
 from procman.config.checks import cross_checks
 from procman.config.compile import Surroundings, compile_site
 from procman.config.cpus import usable_cpus
 from procman.config.diagnose import Diagnosis, diagnose
 from procman.config.document import Document, Problem, Rejected
-from procman.config.envfiles import read_env_files
+from procman.config.envfiles import EnvFiles, read_env_files
 from procman.config.explain import problems_of
 from procman.config.load import Request, load
 from procman.config.model import Site
+from procman.config.places import places_of
+from procman.config.repository import Commit, identify
 
 MOST_MEMORY = 1 << 30
 """Of address space, in bytes: a configuration that needs more is none."""
@@ -40,13 +42,32 @@ class Invalid(NamedTuple):
     """None if not all files could be read."""
 
 
+class Valid(NamedTuple):
+    """A configuration that can be used."""
+
+    site: Site
+    document: Document
+    env_files: EnvFiles
+    identities: Identities
+
+
 def load_plan(request: Request, environ: Mapping[str, str]) -> plan.Plan | Invalid:
     """The plan of the files that are named, or everything that is wrong with them."""
+    read = load_site(request, environ)
+    if isinstance(read, Invalid):
+        return read
+    site, document, env_files, identities = read
+    origin = _origin(document, list(env_files.pairs), request)
+    return compile_site(site, Surroundings(document, request.cwd, env_files.pairs, identities.of, usable_cpus, origin))
+
+
+def load_site(request: Request, environ: Mapping[str, str]) -> Valid | Invalid:
+    """The files that are named, read and validated, or everything that is wrong with them."""
     try:
         document, problems = load(request, environ)
     except Rejected as rejected:
         return Invalid(rejected.problems, None)
-    env_files = read_env_files(document, request.cwd)
+    env_files = read_env_files(document, request.here or request.cwd, request.revision)
     identities = read_identities(document)
     problems += env_files.problems
     problems += identities.problems
@@ -60,7 +81,14 @@ def load_plan(request: Request, environ: Mapping[str, str]) -> plan.Plan | Inval
     problems += cross_checks(document)
     if site is None or problems:
         return Invalid(problems, document)
-    return compile_site(site, Surroundings(document, request.cwd, env_files.pairs, identities.of, usable_cpus))
+    return Valid(site, document, env_files, identities)
+
+
+def _origin(document: Document, env_files: list[str], request: Request) -> plan.Origin:
+    """Where a valid document came from."""
+    files = [source.path for source in document.sources if source.path is not None]
+    commit = identify(files, env_files) if request.revision is None else Commit(request.revision.commit)
+    return plan.Origin(commit.name, commit.dirty, places_of(document))
 
 
 def explain(invalid: Invalid, request: Request, *, colour: bool = False) -> Diagnosis:
@@ -71,6 +99,8 @@ def explain(invalid: Invalid, request: Request, *, colour: bool = False) -> Diag
 def answer(request: Request, environ: Mapping[str, str], *, colour: bool = False) -> dict[str, object]:
     """The JSON object that the core is sent."""
     try:
+        if request.key:
+            return answer_key(request, environ)
         result = load_plan(request, environ)
         if isinstance(result, plan.Plan):
             return {"plan": json.loads(plan.to_json(result)), "digest": plan.digest(result)}
@@ -81,6 +111,20 @@ def answer(request: Request, environ: Mapping[str, str], *, colour: bool = False
         reason = f"{request.files[0]}: 1 error"
         text = f"{request.files[0]}:1:1: the configuration needs too much memory\nhint: is it the right file?\n"
     return {"reason": reason, "diagnostics": text}
+
+
+def answer_key(request: Request, environ: Mapping[str, str], *, colour: bool = False) -> dict[str, object]:
+    """All about the key that is asked for, or what is wrong; a key that is none has no diagnostics but a hint."""
+    from procman.config.explanation import UnknownKeyError, explain_key
+
+    read = load_site(request, environ)
+    if isinstance(read, Invalid):
+        reason, text = explain(read, request, colour=colour)
+        return {"reason": reason, "diagnostics": text}
+    try:
+        return {"explained": explain_key(request.key, read.document)}
+    except UnknownKeyError as error:
+        return {"reason": str(error), "hint": error.hint}
 
 
 def _bound_memory() -> None:
@@ -97,7 +141,7 @@ def main() -> None:
     # A short life: collecting would only cost time.
     gc.disable()
     wanted = json.loads(sys.argv[-1])
-    request = Request(wanted["files"], wanted["cwd"], wanted.get("overlays", ()), wanted.get("sets", ()))
-    text = json.dumps(answer(request, os.environ, colour=wanted.get("colour", False)))
+    named = {name: wanted[name] for name in Request._fields if name in wanted}
+    text = json.dumps(answer(Request(**named), os.environ, colour=wanted.get("colour", False)))
     sys.stdout.write(text)
     sys.stdout.flush()

@@ -15,6 +15,8 @@ import stat
 import tomli
 
 from procman.config.document import Document, Place, Problem, Rejected, Source, Tree
+from procman.config.repository import GitError
+from procman.config.revision import Revision
 from procman.config.syntax import syntax_problem
 
 MOST_BYTES = 8 * 1024 * 1024
@@ -25,14 +27,14 @@ MOST_LEVELS = 64
 """How deep tables and lists may be nested; what comes after may recurse without a thought."""
 
 
-def read_toml(name: str, cwd: str) -> Document:
-    """The document in a file, its name relative to `cwd`. Raises Rejected."""
-    return parse(read_source(name, cwd))
+def read_toml(name: str, cwd: str, revision: Revision | None = None) -> Document:
+    """The document in a file, its name relative to `cwd`; as it was in a revision, if one is given. Raises Rejected."""
+    return parse(read_source(name, cwd, revision))
 
 
-def read_site_toml(name: str, cwd: str) -> Document:
+def read_site_toml(name: str, cwd: str, revision: Revision | None = None) -> Document:
     """As `read_toml`, but an empty file is a mistake, too: nobody means it as a site. Raises Rejected."""
-    document = read_toml(name, cwd)
+    document = read_toml(name, cwd, revision)
     if document.sources[0].text.strip():
         return document
     hint = 'the least that works: schema = 1, and a [group.NAME] with a command = "…"'
@@ -70,11 +72,25 @@ def _extent(tree: Tree) -> tuple[int, int]:
     return levels, nodes
 
 
-def read_source(name: str, cwd: str) -> Source:
+def read_source(name: str, cwd: str, revision: Revision | None = None) -> Source:
     """The text of a file. Raises Rejected: not a regular file, unreadable, too large, not UTF-8."""
     path = os.path.normpath(os.path.join(cwd, name))
     source = Source(name, path, os.path.dirname(path))
-    return source._replace(text=_text(source, _bytes(source, path)))
+    past = revision is not None and revision.covers(path)
+    data = _past_bytes(source, path, revision) if revision is not None and past else _bytes(source, path)
+    return source._replace(text=_text(source, data))
+
+
+def _past_bytes(source: Source, path: str, revision: Revision) -> bytes:
+    try:
+        data = revision.read(path)
+    except GitError as error:
+        raise _rejected(source, f"git cannot read the file: {error}", f"it is read from {revision.name}") from None
+    if data is None:
+        raise _rejected(source, f"there is no such file in {revision.name}", f"looked for {path}")
+    if len(data) > MOST_BYTES:
+        raise _too_large(source)
+    return data
 
 
 def _bytes(source: Source, path: str) -> bytes:
@@ -99,9 +115,13 @@ def _limited(source: Source, fd: int) -> bytes:
     while chunk := os.read(fd, 1 << 20):
         data += chunk
         if len(data) > MOST_BYTES:
-            hint = "is it the right file? A site file is text of a few kilobytes"
-            raise _rejected(source, "the file is larger than 8 MiB", hint)
+            raise _too_large(source)
     return bytes(data)
+
+
+def _too_large(source: Source) -> Rejected:
+    hint = "is it the right file? A site file is text of a few kilobytes"
+    return _rejected(source, "the file is larger than 8 MiB", hint)
 
 
 _HINTS = {

@@ -16,7 +16,7 @@ from select import POLLIN, poll
 from typing import IO
 
 from procman.control import place, protocol
-from procman.control.protocol import End, Message, ProtocolError, Told
+from procman.control.protocol import Compiled, End, Message, ProtocolError, Told
 from procman.policy.requests import Accepted, Reply, ShowStatus, SiteStatus
 
 _PEER = struct.Struct("3i")
@@ -58,7 +58,7 @@ class Client:
         self.pid: int = _PEER.unpack(peer)[0]
         """The core's; 0 where it lives in another pid namespace."""
 
-    def ask(self, message: Message, timeout_s: float | None = PATIENCE_S) -> Iterator[Reply | Told]:
+    def ask(self, message: Message, timeout_s: float | None = PATIENCE_S) -> Iterator[Reply | Told | Compiled]:
         """The replies as they come, the last one included. Raises TimedOutError, ClientError.
 
         `timeout_s` is for the whole conversation; None is no limit.

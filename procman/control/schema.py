@@ -9,6 +9,7 @@ from procman.control.protocol import VERSION
 from procman.policy.requests import Accepted, Done, GroupStatus, Refused, Rejected, SiteStatus, WorkerStatus
 
 _TEXT: dict[str, Any] = {"type": "string"}
+_TEXTS: dict[str, Any] = {"type": "array", "items": _TEXT}
 _COUNT: dict[str, Any] = {"type": "integer", "minimum": 0}
 _YES_NO: dict[str, Any] = {"type": "boolean"}
 _SELECTORS: dict[str, Any] = {
@@ -52,6 +53,12 @@ REQUESTS: dict[str, Kind] = {
         {},
         {"targets": {**_SELECTORS, "minItems": 0}, "follow": _YES_NO, **_MOVE},
     ),
+    "plan": Kind("Say what configuration is in force: answered with `plan`.", {}, _MOVE),
+    "compile": Kind(
+        "Have the site's loader compile a configuration, or explain a key of one: answered with `compiled`.",
+        {},
+        {**dict.fromkeys(("files", "overlays", "sets"), _TEXTS), "here": _TEXT, "key": _TEXT, **_MOVE},
+    ),
     "events": Kind(
         "Say what has happened, the last so many, and go on if told: answered with `event`s, then `end`.",
         {},
@@ -72,6 +79,11 @@ def schema() -> dict[str, Any]:
         "accepted": Kind("It is under way, for these workers; `event`s and `done` follow.", _fields(Accepted)),
         "done": Kind("It is over; what did not come true, and why. The last reply.", _fields(Done)),
         "status": Kind("The whole site. The last reply.", status),
+        "plan": Kind("The plan in force. The last reply.", {"digest": _TEXT, "plan": {"type": "object"}}),
+        "compiled": Kind(
+            "What the loader says: `plan` and `digest`, `explained`, or `reason` and `diagnostics`. The last reply.",
+            {"answer": {"type": "object"}},
+        ),
         "event": Kind("A line of the log; see event.schema.json.", {"event": {"type": "object"}}),
         "end": Kind("There are no more events. The last reply.", {}),
     }

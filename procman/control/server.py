@@ -20,10 +20,10 @@ from typing import Any, Protocol
 
 from procman.control import protocol
 from procman.control.connection import Connection, turn_away
-from procman.control.protocol import End, ProtocolError, ShowEvents, ShowLogs
+from procman.control.protocol import Compile, End, ProtocolError, ShowEvents, ShowLogs
 from procman.kernel.poller import READ, Poller
 from procman.log.jsonl import JsonLines
-from procman.policy.events import Record
+from procman.policy.events import LoadFailed, Record
 from procman.policy.requests import Accepted, Answer, Asked, Departed, Refused, Selector
 
 MAX_CLIENTS = 64
@@ -39,17 +39,21 @@ class Log(Protocol):
     def write(self, records: Sequence[Record], at_ns: int | None = None) -> None: ...
 
 
+Ask = Callable[[Compile, Callable[[str | LoadFailed], None]], bool]
+"""Has the loader answer, and tells the answer; False if it has too much to do."""
+
+
 class Server:
     """The clients. It stands before the log, as the loop sees it: so it has every record."""
 
     __slots__ = (
-        "_answers", "_began", "_clients", "_deliver", "_listener", "_log", "_numbers", "_open_to_group", "_past",
-        "_poller", "_reserve", "_site", "show_logs",
+        "_answers", "_ask", "_began", "_clients", "_deliver", "_listener", "_log", "_numbers", "_open_to_group",
+        "_past", "_poller", "_reserve", "_site", "show_logs",
     )  # fmt: skip
 
-    def __init__(self, poller: Poller, log: Log, deliver: Callable[[Asked | Departed], None]) -> None:
-        """`deliver` takes the requests."""
-        self._poller, self._log, self._deliver = poller, log, deliver
+    def __init__(self, poller: Poller, log: Log, deliver: Callable[[Asked | Departed], None], ask: Ask) -> None:
+        """`deliver` takes the requests for the manager, `ask` those for the loader."""
+        self._poller, self._log, self._deliver, self._ask = poller, log, deliver, ask
         self._listener: Any = None
         """A `_socket.socket`; the module `socket` would cost the core a megabyte."""
         self._clients: dict[int, Connection] = {}
@@ -165,6 +169,9 @@ class Server:
             self._show_events(client, request)
         elif isinstance(request, ShowLogs):
             self._show_logs(client, request)
+        elif isinstance(request, Compile):
+            if not self._ask(request, lambda answer: _tell_compiled(client, answer)):
+                client.finish(protocol.encode_reply(Refused("the loader has too much to do", "try again later")))
         else:
             self._deliver(Asked(client.number, request, wait))
 
@@ -201,6 +208,14 @@ class Server:
             client.send(data)
         else:
             client.finish(data)
+
+
+def _tell_compiled(client: Connection, answer: str | LoadFailed) -> None:
+    if isinstance(answer, LoadFailed):
+        hint = answer.diagnostics.rpartition("hint: ")[2].strip()
+        client.finish(protocol.encode_reply(Refused(answer.reason, hint)))
+    else:
+        client.finish(protocol.encode_compiled(answer))
 
 
 def _refuse(sock: _socket.socket, reason: str, hint: str) -> None:

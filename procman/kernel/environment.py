@@ -35,13 +35,15 @@ class Start(NamedTuple):
     environment: Environment
     privileges: Privileges | None = None
     """None: the core's."""
+    secrets: Variables = ()
+    """Variables whose values the child reads itself, from these files."""
 
 
 class _Prepared(NamedTuple):
     """A Launch as far as it is the same for all its workers."""
 
     plain: bool
-    """No template in command or cwd."""
+    """No template in command, cwd or the names of secrets' files."""
     environment: Environment
     open_environment: tuple[tuple[bytes, str], ...]
     """Those with templates in their values."""
@@ -50,10 +52,12 @@ class _Prepared(NamedTuple):
 class Filler:
     """Makes a Start of a Launch, quickly. `site` is what workers find as PROCMAN_SITE."""
 
-    __slots__ = ("_prepared", "base", "site")
+    __slots__ = ("_prepared", "base", "identity", "site")
 
     def __init__(self) -> None:
         self.site = ""
+        self.identity: Environment = {}
+        """What tells workers which configuration is in force; no part of it is ever a reason to restart them."""
         self.base = {name: entry for name, entry in base_environment().items() if name not in PROCMANS_OWN}
         self._prepared: dict[Launch, _Prepared] = {}
 
@@ -63,17 +67,19 @@ class Filler:
         environment = prepared.environment.copy()
         for key, value in more:
             environment[os.fsencode(key)] = os.fsencode(f"{key}={value}")
+        environment.update(self.identity)
         environment[b"PROCMAN_SITE"] = b"PROCMAN_SITE=" + os.fsencode(self.site)
         environment[b"PROCMAN_GROUP"] = b"PROCMAN_GROUP=" + os.fsencode(worker.group)
         environment[b"PROCMAN_TASK_ID"] = b"PROCMAN_TASK_ID=%d" % worker.task
         environment[b"PROCMAN_GENERATION"] = b"PROCMAN_GENERATION=%d" % worker.generation
         if prepared.plain and not prepared.open_environment:
-            return Start(launch.command, launch.cwd, launch.umask, environment, launch.privileges)
+            return Start(launch.command, launch.cwd, launch.umask, environment, launch.privileges, launch.secrets)
         known = (*worker_variables(worker), *more)
         for name, template in prepared.open_environment:
             environment[name] = b"%b=%b" % (name, os.fsencode(expand(template, known)))
         command = tuple([expand(word, known) for word in launch.command])
-        return Start(command, expand(launch.cwd, known), launch.umask, environment, launch.privileges)
+        secrets = tuple([(name, expand(file, known)) for name, file in launch.secrets])
+        return Start(command, expand(launch.cwd, known), launch.umask, environment, launch.privileges, secrets)
 
     def _prepare(self, launch: Launch) -> _Prepared:
         environment = self.base.copy() if launch.pass_env is None else _passed(self.base, launch.pass_env)
@@ -88,7 +94,7 @@ class Filler:
                 templates[key] = value
             else:
                 environment[key] = b"%b=%b" % (key, os.fsencode(value))
-        plain = not any("$" in word for word in (*launch.command, launch.cwd))
+        plain = not any("$" in word for word in (*launch.command, launch.cwd, *(file for _, file in launch.secrets)))
         if len(self._prepared) >= _CACHE_SIZE:  # many reloads: begin anew rather than grow
             self._prepared.clear()
         self._prepared[launch] = _Prepared(plain, environment, tuple(templates.items()))

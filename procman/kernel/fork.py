@@ -15,6 +15,7 @@ from procman.kernel.environment import Start
 from procman.kernel.given import NOTHING, Given
 from procman.kernel.privileges import Refused, assume
 from procman.kernel.program import SpawnError, first
+from procman.kernel.secrets import read_secrets
 from procman.kernel.signals import CATCHABLE
 from procman.policy.events import Stage
 
@@ -93,11 +94,13 @@ def _become(start: Start, given: Given, stdin: int, answer_to: int, core: int) -
         answer_to = _place(given, stdin, answer_to)
         if start.umask is not None:
             os.umask(start.umask)
+        secrets = read_secrets(start.secrets)
         if start.privileges is not None:
             assume(start.privileges, core)
         if start.cwd is not None:
             _enter(start.cwd)
         environment = {name: entry[len(name) + 1 :] for name, entry in start.environment.items()}
+        environment.update(secrets)
         environment.update((os.fsencode(name), b"%d" % os.getpid()) for name in given.pid_names)
         first(start, lambda path: os.execve(path, start.argv, environment))
     except Exception as error:

@@ -21,7 +21,7 @@ from procman.kernel.given import Provider
 from procman.kernel.guard import Guard as Guarding
 from procman.kernel.helpers import Helpers
 from procman.kernel.kinds import helper_kinds
-from procman.kernel.loader import Loader
+from procman.kernel.loaders import Loaders
 from procman.kernel.poller import Poller
 from procman.kernel.pump import Pump
 from procman.kernel.reaper import DEATHS_IN_A_ROW, Death, reap
@@ -42,6 +42,7 @@ from procman.policy.events import (
     Event,
     Exited,
     HelperEnded,
+    Identify,
     OpenSockets,
     Print,
     ReopenLog,
@@ -76,7 +77,8 @@ class LinuxKernel:
 
     __slots__ = (
         "_alarms", "_cgroups", "_checks", "_children_may_have_ended", "_dead", "_drain", "_facts", "_facts_in_a_row",
-        "_guard", "_helpers", "_loader", "_log", "_poller", "_signals", "_spawner", "_starter", "_trees", "pump",
+        "_guard", "_helpers", "_loaders", "_log", "_poller", "_signals", "_spawner", "_starter", "_trees", "ask",
+        "pump",
         "tell", "timers",
     )  # fmt: skip
 
@@ -113,8 +115,9 @@ class LinuxKernel:
         kinds = helper_kinds(poller, self._spawner, self._guard, self.pump, library, self.tell)
         kinds["zygote"] = lambda name, _tell: self._starter.zygote(name)
         self._helpers = Helpers(kinds, self.tell)
-        self._loader = Loader(poller, self._spawner, tuple(loader_argv), load_timeout_s, self._facts.append)
-        self.timers = Timers(self._loader, self.pump, self._alarms)
+        self._loaders = Loaders(poller, self._spawner, loader_argv, load_timeout_s, self._facts.append)
+        self.ask = self._loaders.ask  # has the loader answer a question
+        self.timers = Timers(self._loaders, self.pump, self._alarms)
 
     def now(self) -> float:
         """See `loop.Kernel`."""
@@ -158,15 +161,11 @@ class LinuxKernel:
             case EndHelper():
                 self._helpers.end(action.name)
             case RunLoader():
-                self._loader.start(monotonic())
-                self._guard.told(self._loader.pid)
+                self._guard.told(self._loaders.load())
             case Print():
                 say(action.text)
-            case ConfigureLog():
-                self._spawner.serve(action.site)
-                self._trees.serve(action.site)
-                self._cgroups.serve(action.site)
-                self._log.configure(action.site, action.log)
+            case ConfigureLog() | Identify():
+                self._adopt(action)
             case ReopenLog():
                 self._log.reopen()
                 self.pump.reopen()
@@ -177,10 +176,19 @@ class LinuxKernel:
             case _:
                 assert_never(action)
 
+    def _adopt(self, plan: ConfigureLog | Identify) -> None:
+        """What a plan says of the site, for those who tell it to workers and to the log."""
+        if isinstance(plan, Identify):
+            self._spawner.identify(plan.digest, plan.commit)
+            return
+        for one in (self._spawner, self._trees, self._cgroups):
+            one.serve(plan.site)
+        self._log.configure(plan.site, plan.log)
+
     def close(self) -> None:
         """End the helpers and release the descriptors. Workers are the manager's; handlers stay till the end."""
         self._helpers.close()
-        self._loader.close()
+        self._loaders.close()
         self._drain.close()
         self._starter.close()
         self._trees.close()
@@ -229,9 +237,8 @@ class LinuxKernel:
 
     def _is_a_helper(self, pid: int, code: int) -> bool:
         """Whether this child that is gone was one of procman's own; then its owner knows now."""
-        if pid == self._loader.pid:
+        if self._loaders.reaped(pid, code):
             self._guard.forget(pid)
-            self._loader.ended(code)
             return True
         if self._checks.reaped(pid, code):
             self._guard.forget(pid)
@@ -245,5 +252,4 @@ class LinuxKernel:
 
     def _children_of_its_own(self) -> set[int]:
         """The pids of children that are no workers."""
-        loader = () if self._loader.pid is None else (self._loader.pid,)
-        return self._helpers.pids().union(loader, self._checks.pids())
+        return self._helpers.pids() | self._loaders.pids() | set(self._checks.pids())

@@ -1,6 +1,6 @@
 """The loader from outside: a child that reads the configuration, with a deadline and a bound on what it may say.
 
-It knows nothing of TOML, and whatever the child does ends in one `Loaded` or one `LoadFailed`.
+It knows nothing of TOML, and whatever the child does ends in one answer or one `LoadFailed`.
 
 The child is believed when it has been reaped with status 0: all that it wrote is then in the pipe. Waiting for the
 end of file instead would wait for whoever else holds the pipe open.
@@ -28,25 +28,25 @@ _CHUNK = 65536
 class Loader:
     """Runs one loader at a time. `pid` is its child until it is reaped or given up, `deadline` when that is."""
 
-    __slots__ = ("_answer", "_argv", "_deliver", "_pipe", "_poller", "_spawner", "_timeout", "deadline", "pid")
+    __slots__ = ("_answer", "_deliver", "_pipe", "_poller", "_spawner", "_timeout", "deadline", "pid")
 
     def __init__(
         self,
         poller: Poller,
         spawner: Spawner,
-        argv: tuple[str, ...],
         timeout_s: float,
-        deliver: Callable[[Loaded | LoadFailed], None],
+        deliver: Callable[[bytes | LoadFailed], None],
     ) -> None:
-        self._poller, self._spawner, self._argv, self._deliver = poller, spawner, argv, deliver
+        """`deliver` takes what the child said, or why it did not."""
+        self._poller, self._spawner, self._deliver = poller, spawner, deliver
         self._timeout = timeout_s
         self._pipe = -1
         self._answer = bytearray()
         self.pid: int | None = None
         self.deadline: float | None = None
 
-    def start(self, now: float) -> None:
-        """Start the child; the answer is delivered later, or at once if it cannot start."""
+    def start(self, argv: tuple[str, ...], now: float) -> None:
+        """Start the child by this command; the answer is delivered later, or at once if it cannot start."""
         if self.pid is not None:
             self._deliver(LoadFailed("the configuration is being read already", ""))
             return
@@ -58,7 +58,7 @@ class Loader:
         os.set_blocking(self._pipe, False)  # this end alone: the child writes as every program does
         self._poller.watch(self._pipe, READ, self._collect)
         try:
-            self.pid = self._spawner.helper(self._argv, stdout)
+            self.pid = self._spawner.helper(argv, stdout)
             self.deadline = now + self._timeout
         except SpawnError as error:
             self._give_up()
@@ -78,7 +78,7 @@ class Loader:
         elif exit_code > 0:
             self._deliver(_broken(f"exited with status {exit_code}"))
         else:
-            self._deliver(_judge(answer))
+            self._deliver(bytes(answer))
 
     def due(self, now: float) -> None:
         """If the deadline has come kill the child and say so. Its end, whenever that is, is then an orphan's."""
@@ -120,8 +120,21 @@ class Loader:
             self._pipe = -1
 
 
-def _judge(answer: bytearray) -> Loaded | LoadFailed:
+def text_of(answer: bytes | LoadFailed) -> str | LoadFailed:
+    """The child's one JSON object as it stands."""
+    if isinstance(answer, LoadFailed):
+        return answer
+    try:
+        json.loads(answer)
+        return answer.decode("ascii")
+    except (ValueError, RecursionError) as error:
+        return _broken(f"its answer is no JSON ({type(error).__name__})")
+
+
+def judge(answer: bytes | LoadFailed) -> Loaded | LoadFailed:
     """What the child's one JSON object says."""
+    if isinstance(answer, LoadFailed):
+        return answer
     try:
         said = json.loads(answer)
         if "reason" in said:

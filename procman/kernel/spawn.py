@@ -48,9 +48,20 @@ class Spawner:
         """What this worker is to be started with, with more variables than its Launch has."""
         return self._filler.fill(worker, launch, more)
 
+    def identify(self, digest: str, commit: str) -> None:
+        """From now on workers find these as PROCMAN_DIGEST and PROCMAN_COMMIT; what is empty they do not find."""
+        told = ((b"PROCMAN_DIGEST", digest), (b"PROCMAN_COMMIT", commit))
+        self._filler.identity = {name: b"%b=%b" % (name, os.fsencode(text)) for name, text in told if text}
+
     def must_fork(self, launch: Launch, given: Given = NOTHING) -> bool:
         """Whether `fork` is the way to start it, not `spawn`."""
-        return launch.privileges is not None or launch.spawn == "fork" or given.needs_fork or not self._fast
+        return (
+            launch.privileges is not None
+            or launch.spawn == "fork"
+            or bool(launch.secrets)
+            or given.needs_fork
+            or not self._fast
+        )
 
     def spawn(self, worker: WorkerId, launch: Launch, given: Given = NOTHING) -> int:
         """Start it and give its pid; its program has begun. Raises SpawnError, and then there is no process."""

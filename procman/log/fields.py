@@ -56,6 +56,8 @@ FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "window_s": ({"type": ["number", "null"]}, "The window of the budget, in seconds; null is the group's whole life."),
     "on_exhausted": ({"enum": list(get_args(OnExhausted))}, "What follows for the site."),
     "digest": (_TEXT, "The identity of the configuration."),
+    "commit": (_TEXT, "The git commit that the configuration in force is checked out from."),
+    "dirty": ({"type": "boolean"}, "Whether its files are not what that commit has."),
     "files": (_NAMES, "The files of the configuration."),
     "file": (_TEXT, "The log's file."),
     "groups": (_COUNT, "How many groups the configuration has."),
@@ -82,6 +84,8 @@ FIELDS: dict[str, tuple[dict[str, Any], str]] = {
 _ALWAYS = ("ts", "level", "event", "site", "reason")
 _WORKER = ("group", "task", "generation", "pid", "from", "to")
 _RUN = ("exit_code", "signal", "cause", "uptime_s", "cpu_s", "max_rss_bytes", "tail")
+_IDENTITY = ("digest", "commit", "dirty")
+"""Of the configuration in force, on all `site.*` and `config.*` events: the commit only where there is one."""
 _RETRY = ("restarts", "budget_left", "delay_s")
 
 
@@ -143,6 +147,12 @@ EVENTS: dict[str, Event] = {
     "log.failed": Event("The log's file cannot be opened; the log stays where it is.", ("file",)),
     "log.lost": Event("Lines were dropped here, since nobody took them in time.", ("lines",)),
 }
+
+
+for _name, _event in EVENTS.items():
+    if _name.startswith(("site.", "config.")):
+        _more = [name for name in _IDENTITY if name not in (*_event.fields, *_event.optional)]
+        EVENTS[_name] = _event._replace(optional=(*_event.optional, *_more))
 
 
 def schema() -> dict[str, Any]:

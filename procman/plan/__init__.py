@@ -18,7 +18,7 @@ from procman.plan.launch import Cgroup, Launch, Limit, Privileges, Python, Spawn
 from procman.plan.listen import Listen, ListenKind
 from procman.plan.output import FileFormat, Objects, OnFull, Output, Rotate, Sink, SinkKind
 from procman.plan.restart import Backoff, OnExhausted, Restart, Scope, Stop, Strategy, When
-from procman.plan.site import Condition, GroupPlan, Kind, LogFormat, LogPlan, Orphans, Plan, ReloadPlan
+from procman.plan.site import Condition, GroupPlan, Kind, LogFormat, LogPlan, Origin, Orphans, Plan, ReloadPlan
 from procman.plan.update import Update, UpdateOrder
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "OnExhausted",
     "OnFull",
     "OnUnhealthy",
+    "Origin",
     "Orphans",
     "Output",
     "Overlap",

@@ -6,7 +6,7 @@ import json
 from typing import Any, NamedTuple
 
 from procman.plan.codec import plain
-from procman.plan.site import Plan
+from procman.plan.site import Origin, Plan
 
 
 class Change(NamedTuple):
@@ -31,7 +31,7 @@ def digest(plan: Plan) -> str:
     from hashlib import sha256  # loads OpenSSL, 4 MB, which the core need not carry: the loader calls this
 
     groups = tuple(group._replace(workers=-1) if group.auto else group for group in plan.groups)
-    stable = json.dumps(plain(plan._replace(groups=groups, sources=())), sort_keys=True)
+    stable = json.dumps(plain(plan._replace(groups=groups, sources=(), origin=Origin())), sort_keys=True)
     return sha256(stable.encode()).hexdigest()[:12]
 
 
@@ -40,7 +40,7 @@ def diff(old: Plan, new: Plan) -> list[Change]:
     changes = [
         Change(None, field, before, after)
         for field, before, after in _fields(old, new, prefix="")
-        if field not in ("groups", "sources")
+        if field not in ("groups", "sources") and not field.startswith("origin.")
     ]
     before_by_name = {group.name: group for group in old.groups}
     for group in new.groups:

@@ -12,7 +12,7 @@ from procman.plan.launch import Cgroup, Launch, Limit, Privileges, Python
 from procman.plan.listen import Listen
 from procman.plan.output import Output, Rotate, Sink
 from procman.plan.restart import Backoff, Restart, Stop
-from procman.plan.site import GroupPlan, LogPlan, Plan, ReloadPlan
+from procman.plan.site import GroupPlan, LogPlan, Origin, Plan, ReloadPlan
 from procman.plan.update import Update
 
 Read = Callable[[Any], Any]
@@ -35,7 +35,7 @@ def many(kind: Callable[..., Any]) -> Read:
 
 
 NESTED: dict[Callable[..., Any], dict[str, Read]] = {
-    Plan: {"groups": many(GroupPlan), "log": one(LogPlan), "reload": one(ReloadPlan)},
+    Plan: {"groups": many(GroupPlan), "log": one(LogPlan), "reload": one(ReloadPlan), "origin": one(Origin)},
     GroupPlan: {
         "launch": one(Launch),
         "schedule": one_or_none(Schedule),
@@ -67,7 +67,12 @@ def to_json(plan: Plan) -> str:
 
 def from_json(text: str | bytes) -> Plan:
     """The plan that `to_json` wrote. Raises ValueError, KeyError or TypeError if it is anything else."""
-    plan: Plan = one(Plan)(_tupled(json.loads(text)))
+    return from_plain(json.loads(text))
+
+
+def from_plain(value: Any) -> Plan:
+    """The plan that `plain` made of one, perhaps with lists for its tuples. Raises as `from_json` does."""
+    plan: Plan = one(Plan)(_tupled(value))
     return plan
 
 

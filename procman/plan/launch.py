@@ -93,3 +93,6 @@ class Launch(NamedTuple):
     adopt: bool = False
     """Whether what a worker has left behind when its leader ends is left alone, until the site ends."""
     output: Output = Output()
+    secrets: tuple[tuple[str, str], ...] = ()
+    """Variables, and the absolute paths (templates) of the files that their values are read from at each start. Nothing
+    but the worker reads them. Any at all takes the fork path."""

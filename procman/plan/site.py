@@ -78,6 +78,22 @@ class ReloadPlan(NamedTuple):
     """Whether a change of the files that the plan came from is a reload."""
 
 
+class Origin(NamedTuple):
+    """Where a plan came from. No part of its identity, and never a reason to restart anything."""
+
+    commit: str = ""
+    """The git commit that its first file is checked out from; empty where it is in no repository."""
+    dirty: bool = False
+    """Whether one of its files is not as that commit has it."""
+    places: str = ""
+    """Where each value stands, for people: one line `group.api.command site.toml:12` each."""
+
+    @property
+    def version(self) -> str:
+        """The commit as workers are told it: `…-dirty` where the files are not what it has, as git describes it."""
+        return f"{self.commit}-dirty" if self.commit and self.dirty else self.commit
+
+
 class Plan(NamedTuple):
     """A whole site."""
 
@@ -101,6 +117,7 @@ class Plan(NamedTuple):
     """How many bytes of each group's latest output are kept for `procman logs`."""
     sources: tuple[str, ...] = ()
     """The files that the plan was read from, absolute, the first named first."""
+    origin: Origin = Origin()
 
     @property
     def sockets(self) -> tuple[Listen, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from procman.plan import Plan, diff, moves
-from procman.policy.events import ConfigureLog
+from procman.policy.events import ConfigureLog, Identify
 from procman.policy.helpers import Helpers, calendar_of, guard_of, pump_of, watch_list_of
 from procman.policy.probation import Version
 from procman.policy.step import Step
@@ -12,15 +12,25 @@ Effects = dict[str, list[str]]
 """What a change of plan does to groups, as `plan.moves` says it."""
 
 
-def adopt(old: Plan | None, plan: Plan, helpers: Helpers, step: Step) -> None:
+def adopt(old: Plan | None, plan: Plan, digest: str, helpers: Helpers, step: Step) -> None:
     """Have log and helpers as the plan says; before any worker is started."""
     if old is None or (old.name, old.log) != (plan.name, plan.log):
         step.actions.append(ConfigureLog(plan.name, plan.log))
+    if plan != old:
+        step.actions.append(Identify(digest, plan.origin.version))
     helpers.want("guard", guard_of(plan), step)
     helpers.want("scheduler", calendar_of(plan), step)
     helpers.want("watch", watch_list_of(plan), step)
     if pump := pump_of(plan):  # kept when it is not wanted any more: workers of the old plan may still be there
         helpers.want("pump", pump, step)
+
+
+def identity(plan: Plan | None, digest: str) -> dict[str, object]:
+    """What tells the configuration in force from others, as the log has it."""
+    if plan is None:
+        return {}
+    commit, dirty, _ = plan.origin
+    return {"digest": digest} | ({"commit": commit, "dirty": dirty} if commit else {})
 
 
 def say(old: Plan | None, version: Version, back: str, step: Step) -> Effects:

@@ -9,7 +9,7 @@ from typing import assert_never
 
 from procman.plan import Plan
 from procman.policy import events, hand
-from procman.policy.adopt import Effects, adopt, say
+from procman.policy.adopt import Effects, adopt, identity, say
 from procman.policy.census import Census
 from procman.policy.configuration import Configuration
 from procman.policy.deadlines import Deadlines, tell_due
@@ -107,7 +107,7 @@ class Manager:
         self._operator.tell(event, self, step)
         for deadline, worker in step.deadlines:
             self._deadlines.push(deadline, worker)
-        return step.outcome()
+        return step.outcome(identity(self.plan, self.digest))
 
     def _elsewhere(self, fact: events.Left | events.TimePassed | events.ReopenLog, step: Step) -> None:
         """What is about no worker in particular."""
@@ -177,7 +177,7 @@ class Manager:
         """
         plan, digest = version
         old, self.plan, self.digest = self.plan, plan, digest
-        adopt(old, plan, self._helpers, step)
+        adopt(old, plan, digest, self._helpers, step)
         effects = say(old, version, back, step)
         if old is None:
             self.phase = Phase.RUNNING

@@ -28,9 +28,11 @@ from procman.policy.requests import (
     Reply,
     Rollback,
     RunJob,
+    RunningPlan,
     Scale,
     Selector,
     SendSignal,
+    ShowPlan,
     ShowStatus,
 )
 from procman.policy.snapshot import snapshot
@@ -127,6 +129,10 @@ class Operator:
                 return None
             case ShowStatus():
                 return snapshot(site, step.now)
+            case ShowPlan():
+                if site.plan is None:
+                    raise RefusedError("the site is starting")
+                return RunningPlan(site.digest, site.plan)
             case Down():
                 wait.for_end = True
                 return Accepted(())

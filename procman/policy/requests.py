@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from procman.plan import Scope
+from procman.plan import Plan, Scope
 
 # --- what is asked -------------------------------------------------------------------------------------
 
@@ -58,6 +58,10 @@ class ShowStatus(NamedTuple):
     """Say how everything is; changes nothing."""
 
 
+class ShowPlan(NamedTuple):
+    """Say what the site is to run; changes nothing."""
+
+
 class Down(NamedTuple):
     """End the site in order; `now` skips the grace."""
 
@@ -75,7 +79,7 @@ class Rollback(NamedTuple):
     """Go back to the last good plan or, where that is in force, to the one before it."""
 
 
-Request = Operate | RunJob | Scale | SendSignal | ShowStatus | Down | Reload | Rollback
+Request = Operate | RunJob | Scale | SendSignal | ShowStatus | ShowPlan | Down | Reload | Rollback
 
 
 class Asked(NamedTuple):
@@ -172,6 +176,10 @@ class SiteStatus(NamedTuple):
     files: tuple[str, ...]
     groups: tuple[GroupStatus, ...]
     workers: tuple[WorkerStatus, ...]
+    commit: str = ""
+    """The git commit that the configuration is checked out from; empty where there is none."""
+    dirty: bool = False
+    """Whether its files are not what that commit has."""
     strays: int = 0
     """Processes that have left their workers' trees without a trace; they end with the site."""
     lost_lines: int = 0
@@ -179,7 +187,14 @@ class SiteStatus(NamedTuple):
     lost_bytes: int = 0
 
 
-Reply = Refused | Rejected | Accepted | Done | SiteStatus
+class RunningPlan(NamedTuple):
+    """The configuration that is in force."""
+
+    digest: str
+    plan: Plan
+
+
+Reply = Refused | Rejected | Accepted | Done | SiteStatus | RunningPlan
 
 
 class Answer(NamedTuple):

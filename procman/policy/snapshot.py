@@ -27,6 +27,8 @@ def snapshot(site: Site, now: float) -> SiteStatus:
             for group in site.groups.values()
             for slot in group.slots
         ),
+        commit=plan.origin.commit if plan else "",
+        dirty=plan is not None and plan.origin.dirty,
         strays=site.census.strays,
         lost_lines=site.losses.lines,
         lost_bytes=site.losses.bytes,

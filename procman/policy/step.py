@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from procman.policy.events import Action, Level, Notice, Outcome, Record
@@ -37,5 +38,12 @@ class Step:
         """Add a line that is not a worker's transition."""
         self.records.append(Notice(event, level, reason, fields))
 
-    def outcome(self) -> Outcome:
-        return Outcome(self.actions, self.records)
+    def outcome(self, identity: Mapping[str, object]) -> Outcome:
+        """All of it; what is said of the site and of its configuration carries the identity of the one in force."""
+        records = [
+            record._replace(fields={**identity, **record.fields})
+            if isinstance(record, Notice) and record.event.startswith(("site.", "config."))
+            else record
+            for record in self.records
+        ]
+        return Outcome(self.actions, records if identity else self.records)

@@ -29,6 +29,7 @@ from procman.policy.events import (
     Execed,
     Exited,
     Forked,
+    Identify,
     Left,
     Loaded,
     OpenSockets,
@@ -119,6 +120,7 @@ class ForkKernel:
                 | AwaitDemand()
                 | Report()
                 | ConfigureLog()
+                | Identify()
                 | ReopenLog()
                 | Print()
                 | Answer()

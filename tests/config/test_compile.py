@@ -15,7 +15,7 @@ def test_the_least_site_has_every_default_of_the_plan(tmp_path: Path) -> None:
     auto = plan.Output(plan.Sink("auto"), plan.Sink("auto"))
     launch = plan.Launch(("web",), str(tmp_path), output=auto)
     expected = plan.Plan(tmp_path.name, (plan.GroupPlan("web", launch),), sources=(str(tmp_path / "site.toml"),))
-    assert plan_of(tmp_path) == expected
+    assert plan_of(tmp_path)._replace(origin=plan.Origin()) == expected
 
 
 def test_a_plan_survives_its_json(tmp_path: Path) -> None:

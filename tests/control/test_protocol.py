@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from procman.control.protocol import (
+    Compile,
+    Compiled,
     End,
     Message,
     ProtocolError,
@@ -21,11 +23,13 @@ from procman.control.protocol import (
     decode_reply,
     decode_request,
     decode_selector,
+    encode_compiled,
     encode_event,
     encode_reply,
     encode_request,
 )
 from procman.control.schema import schema, schema_text
+from procman.plan import GroupPlan, Launch, Plan
 from procman.policy.requests import (
     Accepted,
     Done,
@@ -34,9 +38,11 @@ from procman.policy.requests import (
     Operate,
     Refused,
     Reply,
+    RunningPlan,
     Scale,
     Selector,
     SendSignal,
+    ShowPlan,
     ShowStatus,
     SiteStatus,
     WorkerStatus,
@@ -52,6 +58,8 @@ MESSAGES = [
     Message(SendSignal(10, BOTH, "tree")),
     Message(ShowStatus()),
     Message(Down(now=True), wait=False),
+    Message(ShowPlan()),
+    Message(Compile(("a.toml",), ("b.toml",), ("site.name=c",), "/here", "group.api")),
     Message(ShowEvents(follow=True, last=7)),
     Message(ShowLogs(BOTH, follow=True)),
 ]
@@ -63,6 +71,7 @@ REPLIES: list[Reply | End] = [
     Done(("api:0: failed",)),
     End(),
     STATUS,
+    RunningPlan("abc", Plan("shop", (GroupPlan("api", Launch(("run",), "/")),))),
 ]
 VALIDATOR = Draft202012Validator(schema())
 
@@ -164,3 +173,8 @@ def test_a_reply_with_other_values_is_understood_or_refused(reply: Reply | End, 
         decode_reply(line)
     except ProtocolError:
         return
+
+
+def test_what_the_loader_says_is_passed_on_as_it_stands() -> None:
+    line = encode_compiled('{"reason":"r","diagnostics":"d"}\n')
+    assert (decode_reply(line), errors(line)) == (Compiled({"reason": "r", "diagnostics": "d"}), [])

@@ -203,5 +203,5 @@ def test_an_orphan_is_counted_and_never_acted_on() -> None:
     told = {notice.event: notice.fields for notice in site.notices[-2:]}
     assert told == {
         "site.stopping": {"digest": "digest", "exit_code": 0},
-        "site.stopped": {"exit_code": 0, "orphans": 1},
+        "site.stopped": {"digest": "digest", "exit_code": 0, "orphans": 1},
     }

@@ -39,6 +39,7 @@ def compile_site(site: model.Site, around: Surroundings) -> plan.Plan:
         output_ring=site.site.output.ring,
         pid_file=path_or_off("pid_file", site.site.pid_file, around),
         sources=tuple(dict.fromkeys([*files, *around.env_files])),
+        origin=around.origin,
     )
 
 

@@ -12,6 +12,7 @@ from procman.config.compile.surroundings import Surroundings
 from procman.config.document import Document, Path
 from procman.config.envfiles import env_path
 from procman.config.expand import literal
+from procman.config.model.environment import Secret
 
 
 def launch_of(name: str, group: model.Group, around: Surroundings) -> plan.Launch:
@@ -22,7 +23,11 @@ def launch_of(name: str, group: model.Group, around: Surroundings) -> plan.Launc
     for index, file in enumerate(group.env_file):
         source = around.document.origin(_env_file_path(name, index, around.document))[0]
         env.update((key, literal(value)) for key, value in around.env_files.get(env_path(source, file.path), ()))
-    env.update(group.env)
+    texts = {key: value for key, value in group.env.items() if isinstance(value, str)}
+    env.update(texts)
+    secrets = {key: _secret(name, key, value, around) for key, value in group.env.items() if isinstance(value, Secret)}
+    for key in secrets:
+        env.pop(key, None)
     return plan.Launch(
         command=group.command or ((literal(group.python),) if group.python else ()),
         cwd=absolute(literal(base), group.cwd or "."),
@@ -36,6 +41,7 @@ def launch_of(name: str, group: model.Group, around: Surroundings) -> plan.Launc
         cgroup=_cgroup(group),
         adopt=group.adopt,
         output=output_of(name, group, around),
+        secrets=tuple(secrets.items()),
     )
 
 
@@ -50,6 +56,12 @@ def _cgroup(group: model.Group) -> plan.Cgroup | None:
     """Any limit implies one."""
     cgroup = plan.Cgroup(group.memory_max, group.cpu_max, group.pids_max)
     return cgroup if group.cgroup or cgroup != plan.Cgroup() else None
+
+
+def _secret(name: str, key: str, value: Secret, around: Surroundings) -> str:
+    """The file of a secret."""
+    base = base_of(("group", name, "env", key, "secret", "file"), around)
+    return absolute(literal(base), value.secret.file)
 
 
 def _privileges(group: model.Group, identity: Identity) -> plan.Privileges | None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from procman.config.accounts import Identity
 from procman.config.document import Document
 from procman.config.envfiles import Pairs
+from procman.plan import Origin
 
 
 class Surroundings(NamedTuple):
@@ -22,3 +23,5 @@ class Surroundings(NamedTuple):
     """By group."""
     cpus: Callable[[], int]
     """Called only if a group has "auto" workers."""
+    origin: Origin = Origin()
+    """Where the document came from."""

@@ -12,8 +12,9 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 
 from procman.config import fields
 from procman.config.model.checks import Health, Ready
+from procman.config.model.defaults import Defaults
 from procman.config.model.environment import EnvFile
-from procman.config.model.group import Defaults, Group
+from procman.config.model.group import Group
 from procman.config.model.listen import Listen
 from procman.config.model.output import Output, Rotate, Sink
 from procman.config.model.restart import Backoff, Restart
@@ -24,7 +25,7 @@ from procman.config.values import BadValueError, show
 
 __all__ = [
     "Backoff", "Defaults", "EnvFile", "Group", "Health", "Listen", "Log", "Output", "Ready", "Restart", "Rotate",
-    "Sink", "Site", "SiteOptions", "SiteOutput", "Stop",
+    "Sink", "Site", "SiteOptions", "SiteOutput", "Stop", "tables_below",
 ]  # fmt: skip
 
 
@@ -48,3 +49,14 @@ class Site(Table):
     defaults: Defaults = option({}, "What every group has unless it says otherwise.")
     log: Log = option({}, "The event log: where it goes, and in what form.")
     group: dict[fields.Name, Group] = option({}, "The groups of workers, by name.")
+
+
+def tables_below(table: type[Table]) -> dict[str, type[Table]]:
+    """The fields of a table that are tables themselves, or may be."""
+    found = {}
+    for name, field in table.model_fields.items():
+        for candidate in (field.annotation, *getattr(field.annotation, "__args__", ())):
+            one = getattr(candidate, "__origin__", candidate)  # of an Annotated
+            if isinstance(one, type) and issubclass(one, Table):
+                found[name] = one
+    return found

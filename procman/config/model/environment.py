@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
+from pydantic import BeforeValidator, Discriminator, Field, PlainValidator, Tag, WithJsonSchema
 
 from procman.config import fields
 from procman.config.table import Table, option
 from procman.config.values import BadValueError, show
 
-RESERVED = ("PROCMAN_SITE", "PROCMAN_GROUP", "PROCMAN_TASK_ID", "PROCMAN_GENERATION")
+RESERVED = (
+    "PROCMAN_SITE",
+    "PROCMAN_GROUP",
+    "PROCMAN_TASK_ID",
+    "PROCMAN_GENERATION",
+    "PROCMAN_DIGEST",
+    "PROCMAN_COMMIT",
+)
 """What procman tells every worker; a group's `env` cannot set it."""
 
 
@@ -52,8 +60,38 @@ def _env_files(value: Any) -> list[Any]:
 
 
 EnvName = Annotated[str, PlainValidator(env_name), WithJsonSchema({"type": "string", "pattern": "^[^=]+$"})]
+
+
+class SecretFile(Table):
+    """Where a secret is."""
+
+    effect = "restart"
+
+    file: fields.Path = Field(
+        description="A file, relative to the file that names it, whose text is the value, a last newline apart."
+    )
+
+
+class Secret(Table):
+    """A value that is read at each start and stands nowhere else: in no plan, no digest, no state file and no log."""
+
+    effect = "restart"
+
+    secret: SecretFile = Field(description="Where it is read from.")
+
+
+def check_secrets(env: Mapping[str, str | Secret], callable_: str | None) -> None:
+    """Raise BadValueError where a callable is to have a secret."""
+    for key, value in env.items():
+        if callable_ is not None and isinstance(value, Secret):
+            what = "a callable is forked with its environment, and a secret is not in it"
+            raise BadValueError(what, "read the file in the callable, or run a command", ("env", key))
+
+
+_Text = Annotated[str, PlainValidator(_env_value), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}]})]
 EnvValue = Annotated[
-    str, PlainValidator(_env_value), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}]})
+    Annotated[_Text, Tag("[text]")] | Annotated[Secret, Tag("[table]")],
+    Discriminator(lambda value: "[table]" if isinstance(value, (dict, Secret)) else "[text]"),
 ]
 PassedName = Annotated[str, PlainValidator(_passed_name), WithJsonSchema({"type": "string", "pattern": r"^[^=*]+\*?$"})]
 PassedNames = Annotated[
@@ -64,6 +102,8 @@ PassedNames = Annotated[
 
 class EnvFile(Table):
     """A file of NAME=value lines."""
+
+    effect = "restart"
 
     path: fields.Path = Field(description="The file, relative to the file that names it.")
     optional: fields.Bool = option(False, "Whether it may be missing.")

@@ -1,123 +1,25 @@
-"""`[group.NAME]`, and `[defaults]` for all of them."""
+"""`[group.NAME]`: what `[defaults]` may say of it, and what only it can."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import ConfigDict, PlainValidator, WithJsonSchema, model_validator
+from pydantic import ConfigDict, PlainValidator, model_validator
 
 from procman import plan
-from procman.config import fields, values
+from procman.config import fields
 from procman.config.cron import PATTERN, parse_cron, parse_timezone
-from procman.config.limits import Limits
-from procman.config.model import environment, privileges
+from procman.config.model import environment
 from procman.config.model.checks import Health, Ready
+from procman.config.model.defaults import Defaults
 from procman.config.model.listen import Listens
 from procman.config.model.order import After
-from procman.config.model.output import OutputOption
 from procman.config.model.python import Arguments, CallableName, ModulePath, Modules, check_program
-from procman.config.model.restart import Restart
-from procman.config.model.stop import Stop
-from procman.config.model.update import Update
-from procman.config.table import Table, option
-from procman.config.values import BadValueError, show
-
-MOST_WORKERS = 10_000
-
-
-def _workers(value: Any) -> int | Literal["auto"]:
-    if value == "auto":
-        return "auto"
-    try:
-        count = values.parse_integer(value)
-    except BadValueError:
-        hint = 'write a number, or "auto" for one per CPU'
-        raise BadValueError(f"{show(value)} is no number of workers", hint) from None
-    if count > MOST_WORKERS:
-        raise BadValueError(f"{count} workers are too many for one group", f"at most {MOST_WORKERS}")
-    return count if count > 0 else "auto"
-
+from procman.config.table import option
+from procman.config.values import BadValueError
 
 Cron = Annotated[str, PlainValidator(parse_cron), fields.spelled(PATTERN)]
 Timezone = Annotated[str, PlainValidator(parse_timezone), fields.spelled(r"^[A-Za-z0-9_+/-]+$")]
-Workers = Annotated[
-    int | Literal["auto"],
-    PlainValidator(_workers),
-    WithJsonSchema({"anyOf": [{"type": "integer", "maximum": MOST_WORKERS}, {"const": "auto"}]}),
-]
-
-
-class Defaults(Table):
-    """What a group has unless it says otherwise; tables are merged key by key."""
-
-    kind: plan.Kind = option(
-        "service", "A service is to run all the time; a job runs to completion (and is not restarted unless told)."
-    )
-    workers: Workers = option(
-        1, 'How many equal workers run; "auto" (or 0, or a negative number): one for each CPU that may be used.'
-    )
-    enabled: fields.Bool = option(True, "False: the group is checked, but none of it runs.")
-    env: dict[environment.EnvName, environment.EnvValue] = option(
-        {}, "Environment variables, on top of procman's own and of `env_file`. May hold ${PROCMAN_TASK_ID}."
-    )
-    env_file: environment.EnvFiles = option(
-        [], "Files of NAME=value lines: a path, { path = …, optional = true }, or a list of these; later ones win."
-    )
-    cwd: fields.Path | None = option(
-        None, "The working directory, relative to this file; not given: where procman was started."
-    )
-    clear_env: fields.Bool = option(
-        False, "True: of procman's own environment workers have only what `pass_env` names."
-    )
-    pass_env: environment.PassedNames | None = option(
-        None, 'With `clear_env`: the variables that are handed on all the same; "LC_*" stands for all that begin so.'
-    )
-    umask: fields.Umask | None = option(None, 'The file mode creation mask, as an octal string: "0077".')
-    user: fields.Account | None = option(
-        None, "As whom workers run: a name or a number. Sets HOME, USER, LOGNAME and SHELL too, unless `env` does."
-    )
-    group: fields.Account | None = option(None, "Their primary group, a name or a number; not given: the user's.")
-    supplementary_groups: privileges.Accounts | None = option(
-        None, "All their other groups; not given: with a user those that the group database has for them."
-    )
-    capabilities: privileges.Capabilities | None = option(
-        None, 'All capabilities that they, and what they execute, can have, as ["NET_BIND_SERVICE"]; [] is none.'
-    )
-    no_new_privileges: fields.Bool = option(
-        False, "True: whatever they execute gains no privileges, setuid programs included."
-    )
-    limits: Limits = option({}, 'Resource limits, each "SOFT" or "SOFT:HARD", as setrlimit(2) has them.')
-    nice: privileges.Nice | None = option(None, "Their scheduling priority, from -20 (first) to 19 (last).")
-    oom_score_adj: privileges.OomScore | None = option(
-        None, "Whom the kernel ends when memory is short: from -1000 (never them) to 1000 (them first)."
-    )
-    cpu_affinity: privileges.Cpus | None = option(None, 'The CPUs that they may run on: "0-3,8", or a list of numbers.')
-    cgroup: fields.Bool = option(
-        False,
-        "True: each worker has a cgroup (v2) of its own, and nothing it starts can get away. A limit implies it.",
-    )
-    memory_max: privileges.Memory | None = option(
-        None, 'The most memory that a worker and all it starts may have, as "512MiB"; then the kernel ends one of them.'
-    )
-    cpu_max: privileges.CpuShare | None = option(
-        None, "How many CPUs' time a worker and all it starts may use together: 0.5 is half a CPU."
-    )
-    pids_max: privileges.Pids | None = option(
-        None, "How many processes and threads a worker may be, with all it starts."
-    )
-    adopt: fields.Bool = option(
-        False, "True: what a worker leaves behind when it ends is left alone until the site ends, not ended with it."
-    )
-    parent_death_signal: fields.StopSignal | None = option(
-        None, "Sent by the kernel to a worker (not to its children) when procman ends, however it ends."
-    )
-    spawn: plan.SpawnPath = option(
-        "vfork", "How processes are made: vfork is fast; fork suits a command on a slow network file system."
-    )
-    restart: Restart = option({}, "The restart policy.")
-    stop: Stop = option({}, "How workers are stopped.")
-    update: Update = option({}, "How workers are replaced.")
-    output: OutputOption = option({}, "Where the output of workers goes: a name as in its `to`, or a table.")
 
 
 class Group(Defaults):
@@ -129,24 +31,31 @@ class Group(Defaults):
         None,
         "The program and its arguments: a list, or a string that is split as a shell splits words "
         "(but no shell runs it). ${PROCMAN_TASK_ID} stands for the worker's number.",
+        effect="restart",
     )
     callable: CallableName | None = option(
         None,
         'Instead of a command: a function, "package.module:function", that every worker calls. It is imported once, '
         "by a process from which the workers are forked.",
+        effect="restart",
     )
-    args: Arguments = option([], "The arguments of the callable. ${PROCMAN_TASK_ID} may stand there.")
+    args: Arguments = option([], "The arguments of the callable. ${PROCMAN_TASK_ID} may stand there.", effect="restart")
     path: ModulePath = option(
-        [], "Directories, relative to this file, that come first on its module path; none given: the working directory."
+        [],
+        "Directories, relative to this file, that come first on its module path; none given: the working directory.",
+        effect="restart",
     )
-    preload: Modules = option([], "Modules that are imported with the callable, so as to be shared.")
+    preload: Modules = option([], "Modules that are imported with the callable, so as to be shared.", effect="restart")
     threads: plan.Threads = option(
         "error",
         "If importing starts threads, which a fork would lose: error (no worker starts), warn (they start all the "
         "same), or spawn (each worker is executed, and imports for itself).",
+        effect="restart",
     )
     python: fields.Text | None = option(
-        None, "The Python, 3.11 or later, that runs the callable; not given: procman's own."
+        None,
+        "The Python, 3.11 or later, that runs the callable; not given: procman's own.",
+        effect="restart",
     )
     listen: Listens = option(
         [],
@@ -193,6 +102,7 @@ class Group(Defaults):
     def _a_command_or_a_callable(self) -> Self:
         said = [key for key in ("args", "path", "preload", "threads", "python") if key in self.model_fields_set]
         check_program(self.command, self.callable, said)
+        environment.check_secrets(self.env, self.callable)
         return self
 
     @model_validator(mode="after")

@@ -39,6 +39,8 @@ _ONLY = {
 class Listen(Table):
     """A socket that is opened once, by procman, and outlives every worker: a restart refuses no connection."""
 
+    effect = "restart"
+
     address: Where = Field(
         description="tcp://ADDRESS:PORT, udp://ADDRESS:PORT (IPv6 in brackets, and then IPv6 alone; no address: all of "
         "IPv4; port 0: a free one), unix:PATH relative to this file, or unix:@NAME without a file."

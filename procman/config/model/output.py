@@ -52,6 +52,8 @@ def _sink(value: Any) -> Any:
 class Rotate(Table):
     """When a file is put aside, and how many of those are kept."""
 
+    effect = "restart"
+
     size: Size | None = option(None, "A file is put aside before it becomes larger than this; not given: no limit.")
     keep: fields.Count = option(10, "How many files that were put aside are kept.")
     age: fields.Duration | None = option(
@@ -62,6 +64,8 @@ class Rotate(Table):
 
 class Sink(Table):
     """Where a stream goes."""
+
+    effect = "restart"
 
     kind: Literal["auto", "inherit", "null", "prefix", "json", "syslog", "journald"] | None = option(
         None, "The same as the name alone, instead of a table."
@@ -92,6 +96,8 @@ To = Annotated[Sink, BeforeValidator(_sink, json_schema_input_type=_Named | Sink
 
 class Output(Table):
     """What becomes of what workers write to their standard output and standard error."""
+
+    effect = "restart"
 
     to: To = option(
         "auto",

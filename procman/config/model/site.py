@@ -67,12 +67,17 @@ class SiteOptions(Table):
         None,
         "The control socket, relative to this file; false: none. Not given: under the site's name in "
         "$XDG_RUNTIME_DIR/procman (root: /run/procman). A change is for the next `procman up`.",
+        effect="up",
     )
     control_group: fields.Account | None = option(
-        None, "A group of users whose members may use the control socket as well; not given: its user alone (and root)."
+        None,
+        "A group of users whose members may use the control socket as well; not given: its user alone (and root).",
+        effect="up",
     )
     pid_file: fields.Path | None = option(
-        None, "A file for procman's pid, relative to this one, while it runs; a second procman with the same refuses."
+        None,
+        "A file for procman's pid, relative to this one, while it runs; a second procman with the same refuses.",
+        effect="up",
     )
     output: SiteOutput = option({}, "What concerns the output of all workers.")
 

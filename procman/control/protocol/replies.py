@@ -5,13 +5,31 @@ from __future__ import annotations
 from typing import Any, NamedTuple, cast
 
 from procman.control.protocol.wire import VERSION, Object, ProtocolError, from_line, shown, to_line
-from procman.policy.requests import Accepted, Done, GroupStatus, Refused, Rejected, Reply, SiteStatus, WorkerStatus
+from procman.plan.codec import from_plain, plain
+from procman.policy.requests import (
+    Accepted,
+    Done,
+    GroupStatus,
+    Refused,
+    Rejected,
+    Reply,
+    RunningPlan,
+    SiteStatus,
+    WorkerStatus,
+)
 
 
 class Told(NamedTuple):
     """One line of the log."""
 
     event: Object
+
+
+class Compiled(NamedTuple):
+    """What the site's loader has answered."""
+
+    answer: Object
+    """`plan` and `digest`, or `explained`; or `reason` and `diagnostics`."""
 
 
 class End(NamedTuple):
@@ -31,6 +49,8 @@ def encode_reply(reply: Reply | End, about: Object | None = None) -> bytes:
             return to_line({"say": "done", **reply._asdict()})
         case End():
             return to_line({"say": "end"})
+        case RunningPlan():
+            return to_line({"say": "plan", "digest": reply.digest, "plan": plain(reply.plan)})
         case SiteStatus():
             groups = [group._asdict() for group in reply.groups]
             workers = [worker._asdict() for worker in reply.workers]
@@ -42,7 +62,12 @@ def encode_event(line: bytes) -> bytes:
     return b'{"procman":%d,"say":"event","event":%b}\n' % (VERSION, line.rstrip(b"\n"))
 
 
-def decode_reply(line: bytes) -> Reply | Told | End:
+def encode_compiled(text: str) -> bytes:
+    """The reply that holds the loader's JSON object."""
+    return b'{"procman":%d,"say":"compiled","answer":%b}\n' % (VERSION, text.strip().encode("ascii"))
+
+
+def decode_reply(line: bytes) -> Reply | Told | Compiled | End:
     """What a line says. Raises ProtocolError. Fields of a status that are not known here are left out."""
     fields = from_line(line)
     try:
@@ -57,6 +82,10 @@ def decode_reply(line: bytes) -> Reply | Told | End:
                 return Done(tuple(fields["failures"]))
             case "event":
                 return Told(dict(fields["event"]))
+            case "compiled":
+                return Compiled(dict(fields["answer"]))
+            case "plan":
+                return RunningPlan(str(fields["digest"]), from_plain(fields["plan"]))
             case "end":
                 return End()
             case "status":

@@ -17,6 +17,7 @@ from procman.policy.requests import (
     Scale,
     Selector,
     SendSignal,
+    ShowPlan,
     ShowStatus,
     Verb,
 )
@@ -41,16 +42,35 @@ class ShowLogs(NamedTuple):
     follow: bool = False
 
 
+class Compile(NamedTuple):
+    """Have the site's loader compile a configuration, or explain a key of one; the server's own to answer as well."""
+
+    files: tuple[str, ...] = ()
+    """Empty: those that the site was started with; so with the overlays."""
+    overlays: tuple[str, ...] = ()
+    sets: tuple[str, ...] = ()
+    here: str = ""
+    """What these names are relative to; empty is where the site was started."""
+    key: str = ""
+    """What to explain, as `group.api.restart.window`; empty: compile all of it."""
+
+
+Question = ShowStatus | ShowPlan | ShowEvents | ShowLogs | Compile
+"""What moves nothing."""
+
+
 class Message(NamedTuple):
     """A request as it is sent."""
 
-    request: Request | ShowEvents | ShowLogs
+    request: Request | ShowEvents | ShowLogs | Compile
     wait: bool = True
 
 
 def encode_request(message: Message) -> bytes:
     """The line of a request."""
     request = message.request
+    if isinstance(request, ShowStatus | ShowPlan | Compile | ShowEvents | ShowLogs):
+        return to_line(_question_fields(request))
     match request:
         case Operate(verb, targets):
             fields: Object = {"do": verb, "targets": [*map(str, targets)], "wait": message.wait}
@@ -60,18 +80,12 @@ def encode_request(message: Message) -> bytes:
             fields = {"do": "scale", "group": group, "workers": workers, "wait": message.wait}
         case SendSignal(number, targets, scope):
             fields = {"do": "signal", "signal": int(number), "targets": [*map(str, targets)], "scope": scope}
-        case ShowStatus():
-            fields = {"do": "status"}
         case Reload(reset):
             fields = {"do": "reload", "reset": reset, "wait": message.wait}
         case Rollback():
             fields = {"do": "rollback", "wait": message.wait}
         case Down(now):
             fields = {"do": "down", "now": now, "wait": message.wait}
-        case ShowEvents(follow, last):
-            fields = {"do": "events", "follow": follow, "last": last}
-        case ShowLogs(targets, follow):
-            fields = {"do": "logs", "targets": [*map(str, targets)], "follow": follow}
     return to_line(fields)
 
 
@@ -80,33 +94,66 @@ def decode_request(line: bytes | bytearray) -> Message:
     fields = from_line(line)
     do = take(fields, "do", str)
     wait = take(fields, "wait", bool, True)
-    request: Request | ShowEvents | ShowLogs
-    if do in VERBS:
-        request = Operate(cast("Verb", do), _targets(fields))
-    elif do == "run":
-        request = RunJob(take(fields, "group", str))
-    elif do == "scale":
-        request = Scale(take(fields, "group", str), take(fields, "workers", int))
-    elif do == "signal":
-        request = SendSignal(_signal(take(fields, "signal", int)), _targets(fields), _scope(fields))
-    elif do == "status":
-        request = ShowStatus()
-    elif do == "reload":
-        request = Reload(take(fields, "reset", bool, False))
-    elif do == "rollback":
-        request = Rollback()
-    elif do == "down":
-        request = Down(take(fields, "now", bool, False))
-    elif do == "events":
-        request = ShowEvents(take(fields, "follow", bool, False), take(fields, "last", int, 100))
-    elif do == "logs":
-        named = fields.get("targets") or fields.pop("targets", None)
-        request = ShowLogs(_targets(fields) if named else (), take(fields, "follow", bool, False))
-    else:
-        raise ProtocolError(f"nobody here can `{shown(do)}`")
+    question = _question(do, fields)
+    request = _wish(do, fields) if question is None else question  # one without fields is false
     if fields:
         raise ProtocolError(f"`{do}` has no `{shown(next(iter(fields)))}`")
     return Message(request, wait)
+
+
+def _question_fields(request: Question) -> Object:
+    """What a request that moves nothing says."""
+    match request:
+        case ShowStatus():
+            return {"do": "status"}
+        case ShowPlan():
+            return {"do": "plan"}
+        case Compile():
+            return {"do": "compile", **request._asdict()}
+        case ShowEvents(follow, last):
+            return {"do": "events", "follow": follow, "last": last}
+        case ShowLogs(targets, follow):
+            return {"do": "logs", "targets": [*map(str, targets)], "follow": follow}
+
+
+def _question(do: str, fields: Object) -> Question | None:
+    """The request, if it is one that moves nothing."""
+    match do:
+        case "status":
+            return ShowStatus()
+        case "plan":
+            return ShowPlan()
+        case "compile":
+            files, overlays, sets = (_texts(fields, name) for name in ("files", "overlays", "sets"))
+            return Compile(files, overlays, sets, take(fields, "here", str, ""), take(fields, "key", str, ""))
+        case "events":
+            return ShowEvents(take(fields, "follow", bool, False), take(fields, "last", int, 100))
+        case "logs":
+            named = fields.get("targets") or fields.pop("targets", None)
+            return ShowLogs(_targets(fields) if named else (), take(fields, "follow", bool, False))
+        case _:
+            return None
+
+
+def _wish(do: str, fields: Object) -> Request:
+    """The request, if it is one that moves something."""
+    match do:
+        case "start" | "stop" | "restart":
+            return Operate(do, _targets(fields))
+        case "run":
+            return RunJob(take(fields, "group", str))
+        case "scale":
+            return Scale(take(fields, "group", str), take(fields, "workers", int))
+        case "signal":
+            return SendSignal(_signal(take(fields, "signal", int)), _targets(fields), _scope(fields))
+        case "reload":
+            return Reload(take(fields, "reset", bool, False))
+        case "rollback":
+            return Rollback()
+        case "down":
+            return Down(take(fields, "now", bool, False))
+        case _:
+            raise ProtocolError(f"nobody here can `{shown(do)}`")
 
 
 def decode_selector(text: str) -> Selector:
@@ -115,6 +162,13 @@ def decode_selector(text: str) -> Selector:
     if not group or (colon and not (task.isascii() and task.isdigit() and len(task) <= 6)):
         raise ProtocolError(f"`{shown(text)}` is neither GROUP nor GROUP:TASK")
     return Selector(group, int(task) if colon else None)
+
+
+def _texts(fields: Object, name: str) -> tuple[str, ...]:
+    texts = take(fields, name, list, [])
+    if not all(isinstance(text, str) for text in texts):
+        raise ProtocolError(f"`{name}` is not a list of texts")
+    return tuple(texts)
 
 
 def _targets(fields: Object) -> tuple[Selector, ...]:

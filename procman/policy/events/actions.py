@@ -142,6 +142,14 @@ class Report(NamedTuple):
     """For people, a few words."""
 
 
+class Identify(NamedTuple):
+    """From now on workers find this identity of the configuration in their environment."""
+
+    digest: str
+    commit: str
+    """As `Origin.version` says it."""
+
+
 class Print(NamedTuple):
     """Write a text for people to standard error as it stands (the diagnostics of a site that cannot start)."""
 
@@ -168,6 +176,7 @@ Action = (
     | Report
     | Print
     | ConfigureLog
+    | Identify
     | ReopenLog
     | Answer
 )

@@ -45,8 +45,8 @@ class Checked(NamedTuple):
     """What was found: `GET /health: 503`."""
 
 
-Stage = Literal["fork", "listen", "setup", "cwd", "exec"]
-"""What failed: there was no process; a socket; an option that it could not be given; its directory; its program."""
+Stage = Literal["fork", "listen", "secret", "setup", "cwd", "exec"]
+"""What failed: there was no process; a socket; a secret; an option; its directory; its program."""
 
 
 class StartFailed(NamedTuple):

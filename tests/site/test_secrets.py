@@ -1,0 +1,53 @@
+"""Secrets: read at each start by the worker itself, and to be found nowhere else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.control.test_real import operated
+from tests.site.running import up
+from tests.site.sites import FOREVER, group, site_of
+
+VALUE = "hunter2-is-secret"
+SAYS = 'echo "value $TOKEN"; exec sleep 3600'
+
+
+def test_a_secret_is_read_at_each_start_and_told_to_nobody_else(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(f"{VALUE}\n", encoding="utf-8")
+    text = site_of(group("api", SAYS, 'env = { TOKEN = { secret = { file = "token" } } }'))
+    with operated(tmp_path, text, workers=1) as one:
+        assert one.site.until_said("value") == [f"value {VALUE}"]
+        file.write_text(f"{VALUE}-2", encoding="utf-8")
+        assert one.run("restart", "api").returncode == 0
+        assert one.site.until_said("value", 2)[1] == f"value {VALUE}-2"
+        one.site.file.write_text(text.replace("TOKEN =", "OTHER ="), encoding="utf-8")
+        planned = one.run("plan")
+        assert planned.returncode == 4
+        assert f"secret in {file}" in one.run("plan", "--json").stdout
+        said = [planned, one.run("status", "--json"), one.run("events"), one.run("explain", "group.api.env.OTHER")]
+        everything = "".join(done.stdout + done.stderr for done in said) + str([e.fields for e in one.site.events])
+        assert VALUE not in everything
+        assert VALUE not in Path(f"/proc/{one.site.pid}/environ").read_text(encoding="utf-8")
+
+
+def test_a_secret_that_is_not_there_is_a_failed_start_that_is_retried_and_names_its_file(tmp_path: Path) -> None:
+    options = 'env = { TOKEN = { secret = { file = "token" } } }\nrestart = { backoff = { initial = "100ms" } }'
+    with up(tmp_path, site_of(group("api", SAYS, options))) as site:
+        failed = site.until("worker.backoff", "api:0")
+        assert f"TOKEN: cannot read the secret {tmp_path}/token: No such file or directory" in failed["reason"]
+        (tmp_path / "token").write_text(VALUE, encoding="utf-8")
+        assert site.until_said("value") == [f"value {VALUE}"]
+
+
+def test_a_changed_reference_restarts_and_a_changed_secret_does_not(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(name, encoding="utf-8")
+    text = site_of(group("api", FOREVER, 'env = { TOKEN = { secret = { file = "a" } } }'))
+    with operated(tmp_path, text, workers=1) as one:
+        (tmp_path / "a").write_text("changed", encoding="utf-8")
+        assert one.run("plan").returncode == 0
+        one.site.file.write_text(text.replace('"a"', '"b"'), encoding="utf-8")
+        groups = json.loads(one.run("plan", "--json").stdout)["groups"]
+        assert groups["api"]["effects"] == ["restarted"]
