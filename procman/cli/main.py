@@ -46,7 +46,8 @@ exit codes:
   0    every worker finished normally, or procman was asked to stop and did
   2    wrong usage
   10   a worker failed for good: budget spent, or not to be restarted
-  12   the same, and its last failure was its start: not found, not permitted
+  11   the same, and its last failure was its health check
+  12   the same, and its last failure was its start: not found, not permitted, never ready
   78   the configuration is invalid
 """
 
