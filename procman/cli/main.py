@@ -47,7 +47,7 @@ exit codes:
   2    wrong usage
   10   a worker failed for good: budget spent, or not to be restarted
   11   the same, and its last failure was its health check
-  12   the same, and its last failure was its start: not found, not permitted, never ready
+  12   the same, and its last failure was its start: not found, never ready …
   78   the configuration is invalid
 """
 
