@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -140,7 +141,7 @@ def test_another_user_is_not_heard_even_where_the_socket_is_open_to_him() -> Non
             say(ear.mouth.path, "READY=1", "setpriv", "--reuid=54321", "--regid=54321", "--clear-groups")
             assert ear.take() == []
     finally:
-        folder.rmdir()
+        shutil.rmtree(folder)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
@@ -157,7 +158,7 @@ def test_a_worker_of_another_user_reaches_its_socket_and_no_other_user_does() ->
                 say(ear.mouth.path, "STATUS=x", *as_user, "--reuid=54322")
             assert ear.take() == [{"READY": "1"}]
     finally:
-        folder.rmdir()
+        shutil.rmtree(folder)
 
 
 def test_descriptors_that_are_sent_are_not_kept(ear: Ear) -> None:
