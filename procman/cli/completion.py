@@ -79,14 +79,14 @@ def run(args: argparse.Namespace) -> int:
 
 def candidates(before: list[str], begun: str) -> Iterator[str]:
     """What may follow these words."""
-    command = next((word for word in before if word in COMMANDS), None)
-    if command is None:
-        yield from ("-s", "--help", "--version") if begun.startswith("-") else COMMANDS
-        return
-    if before[-1] in ("-s", "--site"):
+    if before[-1:] in (["-s"], ["--site"]):
         from procman.control.client import names
 
         yield from names(os.environ)
+        return
+    command = next((word for word in before if word in COMMANDS), None)
+    if command is None:
+        yield from ("-s", "--help", "--version") if begun.startswith("-") else COMMANDS
         return
     if begun.startswith("-"):
         yield from options_of(command)

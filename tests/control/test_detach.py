@@ -58,7 +58,8 @@ def test_detach_returns_with_the_error_of_a_site_that_cannot_start(
 
 
 def test_detach_tells_of_a_group_that_will_never_be_ready_and_leaves_the_rest(tmp_path: Path) -> None:
-    never = group("never", "exit 3", 'restart = { when = "never", on_exhausted = "stop" }')
+    rules = ('restart = { when = "never", on_exhausted = "stop" }', 'ready = { delay = "1h" }')
+    never = group("never", "exit 3", *rules)
     env, done = detached(tmp_path, site_of(group("api", FOREVER), never))
     try:
         assert done.returncode == 1

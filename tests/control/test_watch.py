@@ -118,7 +118,8 @@ def test_a_watcher_that_is_killed_is_replaced_and_misses_nothing(tmp_path: Path)
         site.until("helper.ready", count=2)
         replace(site.file, site_of(api(3), DB))
         site.until("config.applied")
-        assert set(site.pids()) == {"api:0", "db:0"}
+        site.until("worker.running", "api:0", count=2)
+        assert len(site.told("worker.running", "db:0")) == 1
 
 
 def test_a_group_restarts_when_its_own_files_change_and_no_other_does(tmp_path: Path) -> None:
