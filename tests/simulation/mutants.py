@@ -91,7 +91,7 @@ FAULTS: dict[str, tuple[str, str]] = {
     "a second wish ignored in the drain": ("            self._draining.kill(step)\n", ""),
     "a fallen guard is not replaced": ("helper.deadline = step.now + delay", "helper.deadline = None"),
     "sockets of a reload stay closed": ("if tuple(wanted) != self._open:", "if not self._open:"),
-    "sockets of code that runs on are closed": (", *(one for group in groups for one in group.launch.listen)", ""),
+    "sockets of code that runs on are closed": (", *(one for group in used for one in group.launch.listen)", ""),
     "the guard has old rules": ("elif order != helper.order:", "elif False:"),
     "a guard is started in the drain": ("        self._helpers.close()\n", ""),
     "ready without having shown it": ("if rule is None:\n        run(", "if True:\n        run("),
