@@ -33,13 +33,15 @@ _POLICY = Restart()
 class _Helper:
     """One that is wanted."""
 
-    __slots__ = ("deadline", "ladder", "order", "retired", "started_at")
+    __slots__ = ("deadline", "ladder", "order", "retired", "started_at", "worked")
 
     def __init__(self, order: HelperOrder) -> None:
         self.order = order
         self.ladder = Ladder()
         self.started_at = 0.0
         self.retired = False
+        self.worked = False
+        """Whether it has been at work before, as those say that need time to begin."""
         self.deadline: float | None = None
         """When to start it again; None while it runs."""
 
@@ -101,12 +103,17 @@ class Helpers:
         helper.deadline = step.now + delay
         self.due(step)
 
-    def told(self, fact: HelperReady | HelperFailed, step: Step) -> None:
-        """It is at work, or cannot be and will end; no group waits for it."""
-        if isinstance(fact, HelperReady):
-            step.notice("helper.ready", "info", fact.warning or f"the {fact.name} is at work", helper=fact.name)
-        else:
+    def told(self, fact: HelperReady | HelperFailed, step: Step) -> bool:
+        """It is at work, or cannot be and will end; no group waits for it. True if it is at work again, after a gap."""
+        if isinstance(fact, HelperFailed):
             step.notice("helper.failed", "error", f"the {fact.name} failed: {fact.reason}", helper=fact.name)
+            return False
+        step.notice("helper.ready", "info", fact.warning or f"the {fact.name} is at work", helper=fact.name)
+        helper = self._wanted.get(fact.name)
+        again = helper is not None and helper.worked
+        if helper is not None:
+            helper.worked = True
+        return again
 
     def due(self, step: Step) -> None:
         """Start those whose time has come."""

@@ -134,7 +134,8 @@ class Manager:
                     if plan.name == fact.group and not self.zygotes.renew(plan, group, step):
                         hand.refresh(group, step)
             case events.HelperReady("watch") | events.HelperFailed("watch"):
-                self._helpers.told(fact, step)
+                if self._helpers.told(fact, step):  # what has changed while there was none, nobody has seen
+                    self._configuration.want(self.phase, step)
             case events.HelperEnded() | events.OutputLost():
                 self._helpers.hear(fact, step)
             case events.HelperReady():

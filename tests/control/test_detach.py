@@ -58,12 +58,11 @@ def test_detach_returns_with_the_error_of_a_site_that_cannot_start(
 
 
 def test_detach_tells_of_a_group_that_will_never_be_ready_and_leaves_the_rest(tmp_path: Path) -> None:
-    rules = ('restart = { when = "never", on_exhausted = "stop" }', 'ready = { delay = "1h" }')
-    never = group("never", "exit 3", *rules)
+    never = group("never", ["no-such-command"], 'restart = { on_exhausted = "stop" }')
     env, done = detached(tmp_path, site_of(group("api", FOREVER), never))
     try:
         assert done.returncode == 1
-        assert "never:0 failed: exit status 3" in done.stderr
+        assert "never:0 failed: cannot start: no-such-command: command not found" in done.stderr
         assert "procman -s test down" in done.stderr
     finally:
         assert run(env, "down").returncode == 0

@@ -111,14 +111,14 @@ def test_the_link_of_a_config_map_is_followed(tmp_path: Path) -> None:
 
 def test_a_watcher_that_is_killed_is_replaced_and_misses_nothing(tmp_path: Path) -> None:
     with watched(tmp_path, site_of(api(1), DB)) as site:
-        helper = site.helper()
+        (helper,) = [pid for pid in site.descendants() if b"procman.watch" in Path(f"/proc/{pid}/cmdline").read_bytes()]
         os.kill(helper, signal.SIGKILL)
         replace(site.file, site_of(api(2), DB))
         site.until("helper.ended")
         site.until("helper.ready", count=2)
-        replace(site.file, site_of(api(3), DB))
-        site.until("config.applied")
         site.until("worker.running", "api:0", count=2)
+        replace(site.file, site_of(api(3), DB))
+        site.until("worker.running", "api:0", count=3)
         assert len(site.told("worker.running", "db:0")) == 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from procman.plan import ReloadPlan, Restart
-from procman.policy.events import EndHelper, RunHelper, Touched, WatchList
+from procman.policy.events import EndHelper, HelperEnded, HelperReady, RunHelper, RunLoader, Touched, WatchList
 from procman.policy.requests import Asked, Operate, Selector
 from tests.policy.drive import Drive, group
 
@@ -21,6 +21,15 @@ def test_the_watcher_is_told_what_matters_and_ended_when_nothing_does() -> None:
         RunHelper("watch", WatchList(("/site.toml",), ())),
         EndHelper("watch"),
     ]
+
+
+def test_a_watcher_that_is_at_work_again_has_the_configuration_read_since_nobody_has_watched_it() -> None:
+    site = Drive(group("a", watch=("/src/*.py",)))
+    site.tell(HelperReady("watch"))
+    assert site.actions.count(RunLoader()) == 1
+    site.tell(HelperEnded("watch", "it was killed", 0.0))
+    site.tell(HelperReady("watch"))
+    assert site.actions.count(RunLoader()) == 2
 
 
 def test_a_group_that_is_touched_runs_anew_and_no_other_does() -> None:
