@@ -84,8 +84,8 @@ class Procman:
         os.close(null)
 
     def left_behind(self) -> list[int]:
-        """The processes that descend from it and are still there half a second after it has ended."""
-        deadline = time.monotonic() + 0.5
+        """The processes that descend from it and stay, although it has ended."""
+        deadline = time.monotonic() + DEADLINE_S
         while (left := self.descendants()) and time.monotonic() < deadline:
             self._read(time.monotonic() + 0.01)
         return left

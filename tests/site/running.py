@@ -116,13 +116,19 @@ class Site:
         core = self.pid if self.process.poll() is None else 0
         return [pid for pid in others if not (core and processes.is_guard(pid, core))]
 
+    def until_descendants(self, done: Callable[[list[int]], bool]) -> list[int]:
+        """Look until this is true of its descendants, one of which is out of sight while it execs: these."""
+        deadline = monotonic() + DEADLINE_S
+        while not done(found := self.descendants()):
+            assert monotonic() < deadline, f"never so: {found}\n{self}"
+            self.pause(0.01)
+        return found
+
     def helper(self) -> int:
         """Wait for a helper of the core, which is no worker, and give its pid."""
-        known, deadline = set(self.pids().values()), monotonic() + DEADLINE_S
-        while not (others := [pid for pid in self.descendants() if pid not in known]):
-            assert monotonic() < deadline, f"no helper\n{self}"
-            self.pause(0.01)
-        return others[0]
+        known = set(self.pids().values())
+        found = self.until_descendants(lambda found: bool(set(found) - known))
+        return next(pid for pid in found if pid not in known)
 
     def owns(self, pid: int) -> bool:
         """Whether a process is one of them."""

@@ -100,9 +100,10 @@ def test_a_spent_budget_gives_up_with_one_line(tmp_path: Path, on_exhausted: str
 
 
 def test_a_budget_in_a_window_gives_up_on_a_burst_and_not_on_a_trickle(tmp_path: Path) -> None:
-    policy = 'restart = { max_restarts = 1, window = "300ms", backoff = false, on_exhausted = "ignore" }'
-    trickle = group("trickle", f'[ "$PROCMAN_GENERATION" = 4 ] && {FOREVER}; sleep 0.5; exit 1', policy)
-    with up(tmp_path, site_of(group("burst", "exit 1", policy), trickle)) as site:
+    policy = 'restart = {{ max_restarts = 1, window = "{}", backoff = false, on_exhausted = "ignore" }}'
+    burst = group("burst", "exit 1", policy.format("1h"))
+    slow = f'[ "$PROCMAN_GENERATION" = 4 ] && {FOREVER}; sleep 0.5; exit 1'
+    with up(tmp_path, site_of(burst, group("trickle", slow, policy.format("300ms")))) as site:
         site.until("worker.failed", "burst:0")
         assert len(site.told("worker.running", "burst:0")) == 2
         site.until("worker.running", "trickle:0", count=4)

@@ -110,7 +110,7 @@ def test_a_hundred_that_are_killed_at_once_all_come_back(tmp_path: Path) -> None
 def test_many_go_up_and_come_down(tmp_path: Path) -> None:
     with up(tmp_path, site_of(group("api", FOREVER, f"workers = {MANY}"))) as site:
         site.until("worker.running", count=MANY)
-        assert sorted(site.descendants()) == sorted(site.pids().values())
+        site.until_descendants(lambda found: set(found) == set(site.pids().values()))
         assert site.stop() == 0
         assert len(site.told("worker.stopped")) == MANY
         assert site.told("worker.killing") == []

@@ -53,7 +53,7 @@ def test_a_whole_tree_that_ignores_the_signal_is_killed(tmp_path: Path) -> None:
     tree = "trap '' TERM; (sleep 3600 & echo up; wait) & sleep 3600 & echo up; wait"
     with up(tmp_path, site_of(group("tree", tree, SHORT))) as site:
         site.until_said("up", 2)
-        assert len(site.descendants()) == 4
+        site.until_descendants(lambda found: len(found) == 4)
         assert site.stop() == 0
         assert endings(site, "tree:0")[-1] == ("stopped", "SIGKILL")
 
@@ -67,8 +67,9 @@ def test_children_that_outlive_their_leader_are_ended_with_it(tmp_path: Path) ->
 
 
 def test_what_a_crashed_leader_leaves_behind_is_ended_before_the_replacement_begins(tmp_path: Path) -> None:
-    tree = "(trap '' TERM; echo up; sleep 3600; sleep 3600) & read x < /dev/null; sleep 0.2; exit 1"
-    options = f"{SHORT}\nrestart = {{ max_restarts = 1, backoff = false }}"
+    os.mkfifo(tmp_path / "deaf")
+    tree = "(trap '' TERM; echo yes > deaf; sleep 3600; sleep 3600) & read x < deaf; exit 1"
+    options = f'{SHORT}\ncwd = "{tmp_path}"\nrestart = {{ max_restarts = 1, backoff = false }}'
     with up(tmp_path, site_of(group("tree", tree, options))) as site:
         assert site.wait() == 10
         cycle = ["starting", "running", "stopping", "killing"]
