@@ -33,6 +33,8 @@ def configuration(args: argparse.Namespace) -> dict[str, object]:
     parser, command = args.parser, args.command
     if not args.files:
         parser.error(f"no FILE given\nhint: name the site's configuration: `procman {command} site.toml`")
+    if "" in (*args.files, *args.overlay):
+        parser.error("a FILE has an empty name\nhint: is it a variable of the shell that is not set?")
     for text in args.sets:
         if not text.partition("=")[0].strip() or "=" not in text:
             parser.error(f"--set {text}: not of the form KEY=VALUE\nhint: for example --set group.api.workers=8")

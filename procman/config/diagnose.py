@@ -35,7 +35,7 @@ def diagnose(problems: list[Problem], first: str, document: Document | None, *, 
     blocks = [_block(problem, place, colour=colour) for problem, place in placed[:MOST_SHOWN]]
     if count > MOST_SHOWN:
         blocks.append(f"… and {count - MOST_SHOWN} more\n")
-    return Diagnosis(f"{first}: {count} error{'s' if count != 1 else ''}", "\n".join(blocks))
+    return Diagnosis(f"{_clean(first)}: {count} error{'s' if count != 1 else ''}", "\n".join(blocks))
 
 
 def located(problems: Iterable[Problem], document: Document | None) -> list[tuple[Problem, Place]]:

@@ -43,6 +43,11 @@ def run(
         (["--verbose"], "procman: error: there is no option --verbose", "see `procman --help`"),
         (["up"], "procman up: error: no FILE given", "name the site's configuration: `procman up site.toml`"),
         (
+            ["up", "a.toml", "-o", ""],
+            "procman up: error: a FILE has an empty name",
+            "is it a variable of the shell that is not set?",
+        ),
+        (
             ["up", "a.toml", "--col", "x"],
             "procman up: error: there is no option --col",
             "see `procman up --help`",

@@ -269,3 +269,9 @@ def test_a_file_cut_anywhere_is_refused_with_a_place_or_is_whole(cut: int, name:
     text = (GOLDEN / name).read_text(encoding="utf-8")
     result = load(tmp_path, text[: cut % (len(text) + 1)], environ={})
     assert isinstance(result, Plan) or places(result) >= 1
+
+
+def test_a_name_that_would_move_a_cursor_is_shown_with_marks(tmp_path: Path) -> None:
+    answered = answer(Request(["a\n\x1b[2J.toml"], str(tmp_path)), {})
+    assert answered["reason"] == "a\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}[2J.toml: 1 error"
+    assert "\x1b" not in str(answered["diagnostics"])
