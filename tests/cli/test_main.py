@@ -71,8 +71,7 @@ def test_help_fits_a_terminal_and_names_every_exit_code(arguments: list[str]) ->
     assert (done.returncode, done.stderr) == (0, "")
     assert [line for line in done.stdout.splitlines() if len(line) > 80] == []
     named = {int(code) for code in re.findall(r"^  (\d+) ", done.stdout, re.MULTILINE)}
-    # 11 is for health checks, which no site can have yet.
-    assert named == {0, main.EXIT_USAGE, EXIT_INVALID_CONFIGURATION, *EXIT_CODES.values()} - {11}
+    assert named == {0, main.EXIT_USAGE, EXIT_INVALID_CONFIGURATION, *EXIT_CODES.values()}
     assert "examples:" in done.stdout
 
 
