@@ -8,7 +8,7 @@ from __future__ import annotations
 from signal import SIGKILL, SIGTERM
 
 from procman import words
-from procman.policy.events import Drain, Left, Notice
+from procman.policy.events import Drain, Left, Level, Notice
 from procman.policy.step import Step
 
 GRACE_S = 2.0
@@ -63,11 +63,11 @@ class Draining:
         self.kill(step)
         return False
 
-    def last_word(self, orphans: int, step: Step) -> Notice:
-        """It is over: the last line of the log, and why the site ended."""
+    def last_word(self, fields: dict[str, object], step: Step) -> Notice:
+        """It is over: the last line of the log, with these fields too, and why the site ended."""
         self.deadline = None
-        fields = {"exit_code": self.code, "orphans": orphans}
-        notice = Notice("site.stopped", "error" if self.code else "info", self.reason, fields)
+        level: Level = "error" if self.code else "info"
+        notice = Notice("site.stopped", level, self.reason, {"exit_code": self.code, **fields})
         step.records.append(notice)
         return notice
 

@@ -242,7 +242,8 @@ class Manager:
     def _drained(self, over: bool, step: Step) -> None:
         if over:
             self.phase, self.exit_code = Phase.ENDED, self._draining.code
-            self.last_word = self._draining.last_word(self.census.orphans, step)
+            fields = {**identity(self.plan, self.digest), "orphans": self.census.orphans}
+            self.last_word = self._draining.last_word(fields, step)
 
     def _follow(self, step: Step) -> None:
         """Carry what changed in one group to those that depend on it, and to the site."""
