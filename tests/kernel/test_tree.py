@@ -45,7 +45,7 @@ def files_opened_for_a_stop() -> list[str]:
 
 
 def test_a_stop_looks_at_the_workers_own_children_and_at_nobody_else() -> None:
-    assert play(files_opened_for_a_stop).value == ["/proc/PID/task", "/proc/PID/task/PID/children"]
+    assert play(files_opened_for_a_stop).value == ["/proc/PID/task/PID/children"]
 
 
 def test_a_process_that_began_at_another_time_is_a_stranger() -> None:
