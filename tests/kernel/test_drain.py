@@ -70,7 +70,7 @@ LEFT: dict[str, tuple[list[str], list[int], int]] = {
     "one in a session of a session": (["setsid sh -c 'READY; exec sleep 300' & wait"], [TERM], 2),
     "one that is stopped": (["READY; kill -STOP $$; exec sleep 300"], [TERM], 1),
     "a deaf one": (["trap '' TERM; sleep 300 & READY; wait; sleep 300"], [TERM, KILL], 2),
-    "one whose heir comes when it is told": ([HEIR], [TERM], 2),
+    "one whose heir comes when it is told": ([HEIR], [TERM, KILL], 2),
 }
 
 
