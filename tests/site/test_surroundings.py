@@ -153,5 +153,6 @@ def test_the_environment_reaches_the_worker_byte_by_byte(tmp_path: Path, path: s
         before=("env", "-i", *given),
     ) as site:
         assert site.wait() == 0
-        ours = ["PROCMAN_SITE=test", "PROCMAN_GROUP=job", "PROCMAN_TASK_ID=0", "PROCMAN_GENERATION=1"]
+        digest = f"PROCMAN_DIGEST={site.told('site.started')[0]['digest']}"
+        ours = ["PROCMAN_SITE=test", "PROCMAN_GROUP=job", "PROCMAN_TASK_ID=0", "PROCMAN_GENERATION=1", digest]
         assert sorted("".join(site.words).split("\0")) == sorted(["", *given, *ours])
