@@ -103,8 +103,18 @@ class Trees:
 
     # --- ends --------------------------------------------------------------------------------------------
 
+    def look(self, dead: int = 0) -> None:
+        """Children have ended: find the orphans that they have left; one of the `dead` may not be reaped yet."""
+        self._memory.look()
+        own = self._own()
+        known = self._leaders, own, self._orphans
+        count = sum(map(len, known)) + (dead != 0 and not any(dead in some for some in known))
+        for pid in self._children.without(known, count):
+            with suppress(OSError):  # no descriptor is left to look with: at the next death
+                self._take_in(pid, own)
+
     def reaped(self, pid: int) -> None:
-        """A child of the core is gone; a `look` follows before anything is asked."""
+        """A child of the core is gone; `settle` follows before anything is asked."""
         if pid in self._leaders:
             self._leaders.remove(pid)
             self._trees[pid].lives = False
@@ -113,14 +123,8 @@ class Trees:
             if tree is not None:
                 tree.orphans.discard(pid)
 
-    def look(self) -> None:
-        """Children were reaped: find out whose the orphans are that they have left, and which trees are over."""
-        self._memory.look()
-        own = self._own()
-        count = len(self._leaders) + len(own) + len(self._orphans)
-        for pid in self._children.without((self._leaders, own, self._orphans), count):
-            with suppress(OSError):  # no descriptor is left to look with: at the next death
-                self._take_in(pid, own)
+    def settle(self) -> None:
+        """All the dead of a pass are reaped: tell who is a stray, and which trees are over."""
         if self._orphans or self._strays:
             self._tell_strays()
         for tree in [tree for tree in self._kept if not self._is_left(tree)]:
@@ -132,7 +136,7 @@ class Trees:
             self._deliver(TreeEnded(tree.pid))
 
     def leaves(self, pid: int) -> bool:
-        """Whether this child, reaped before the last look, was a leader that has left others."""
+        """Whether this child, reaped before `settle`, was a leader that has left others."""
         tree = self._trees.get(pid)
         if tree is None or tree.lives or pid in self._leftovers:
             return False
