@@ -14,15 +14,13 @@ CAPABILITIES = (
 )  # fmt: skip
 """Linux's, without CAP_, each at its number."""
 
+_SIGNALS = {signal.value: signal.name for signal in Signals}
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60))
 
 
 def signal_name(number: int) -> str:
     """`SIGTERM` for 15; `signal 36` for one that has no name of its own."""
-    try:
-        return Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+    return _SIGNALS.get(number) or f"signal {number}"
 
 
 def capability_name(number: int) -> str:

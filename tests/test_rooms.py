@@ -16,7 +16,7 @@ PURE = {"__future__", "bisect", "collections", "enum", "errno", "heapq", "iterto
 """What a room that decides may know: values and names, no clock, no system call, no randomness."""
 
 LEAN = PURE | {
-    "_signal", "abc", "contextlib", "functools", "io", "json", "os", "re", "resource", "select", "stat", "struct",
+    "_signal", "abc", "contextlib", "functools", "gc", "io", "json", "os", "re", "resource", "select", "stat", "struct",
     "sys", "time",
 }  # fmt: skip
 """What the core process may carry around."""
