@@ -175,4 +175,5 @@ def test_a_worker_finds_the_environment_that_procman_was_given_and_nothing_that_
         [*COMMAND, "up", path], env=given, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_S, check=True
     )
     names = {line.partition("=")[0] for line in done.stdout.splitlines()}
-    assert names == {*given, "PROCMAN_SITE", "PROCMAN_GROUP", "PROCMAN_TASK_ID", "PROCMAN_GENERATION"}
+    own = {f"PROCMAN_{name}" for name in ("SITE", "GROUP", "TASK_ID", "GENERATION", "DIGEST")}
+    assert names == {*given, *own}
