@@ -13,22 +13,25 @@ from procman.kernel.processes import Process
 from procman.policy.events import Cause
 
 
-class Tree:
-    """A worker's tree."""
+_NONE: frozenset[int] = frozenset()
 
-    __slots__ = ("adopts", "leaf", "lives", "mark", "orphans", "outside", "pid", "seen", "sent", "sessions", "told")
+
+class Tree:
+    """A worker's tree. There are many, and most have no orphan: an empty dict takes a third of an empty set."""
+
+    __slots__ = ("adopts", "leaf", "lives", "mark", "orphans", "outside", "pid", "seen", "sent", "told")
 
     def __init__(self, pid: int, mark: Mark, leaf: Leaf | None, *, adopts: bool) -> None:
         self.pid, self.mark, self.leaf, self.adopts = pid, mark, leaf, adopts
         self.lives = True
         """Whether the leader is not reaped."""
-        self.orphans: set[int] = set()
+        self.orphans: dict[int, None] = {}
         """Those of it who are the core's children, the leader apart."""
         self.outside: list[Process] = []
         """Those who were not in the leader's group at the last look."""
-        self.sessions = {pid}
-        self.seen: set[tuple[int, int]] = set()
-        self.told: set[int] = set()
+        self.seen: dict[tuple[int, int], int] = {}
+        """Members that have left the leader's session, as pid and start time, each with the session that it made."""
+        self.told = _NONE
         """What its whole group was sent."""
         self.sent = 0
         """What everybody of it is to hear, whoever turns up; 0: nothing."""

@@ -121,7 +121,7 @@ class Trees:
         elif pid in self._orphans:
             _, tree = self._orphans.pop(pid)
             if tree is not None:
-                tree.orphans.discard(pid)
+                tree.orphans.pop(pid, None)
 
     def settle(self) -> None:
         """All the dead of a pass are reaped: tell who is a stray, and which trees are over."""
@@ -167,7 +167,7 @@ class Trees:
             return
         self._orphans[pid] = process, tree
         if tree is not None:
-            tree.orphans.add(pid)
+            tree.orphans[pid] = None
             self._note(tree, process)
             if tree.sent:
                 self._send(tree, (process, *processes.descendants(pid)), tree.sent, signal.SIGCONT)
@@ -199,10 +199,10 @@ class Trees:
 
     def _forget(self, tree: Tree) -> None:
         """Nobody of it is left: its numbers may be anybody's from now on."""
-        for session in tree.sessions:
-            self._sessions.pop(session, None)
-        for identity in tree.seen:
+        self._sessions.pop(tree.pid, None)
+        for identity, session in tree.seen.items():
             self._seen.pop(identity, None)
+            self._sessions.pop(session, None)
         self._by_mark.pop(tree.mark, None)
         if tree.leaf:
             self._by_leaf.pop(tree.leaf.name, None)
@@ -230,7 +230,7 @@ class Trees:
         elif scope == "leader" or not _kill(-pid, number):
             _kill(pid, number)  # also: forked, and on its way to a group of its own
         else:
-            tree.told.add(number)
+            tree.told |= {number}
         if tree.sent:
             self._send(tree, tree.outside, number)
 
@@ -246,9 +246,8 @@ class Trees:
 
     def _note(self, tree: Tree, process: Process) -> None:
         if process.session not in (tree.pid, self._own_session, 0):
-            tree.seen.add((process.pid, process.started))
+            tree.seen[process.pid, process.started] = process.session
             self._seen[process.pid, process.started] = tree
-            tree.sessions.add(process.session)
             self._sessions.setdefault(process.session, tree)
 
     def _send(self, tree: Tree, members: Iterable[Process], *numbers: int) -> None:
