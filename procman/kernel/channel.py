@@ -9,11 +9,11 @@ from __future__ import annotations
 import _socket
 import os
 import sys
-from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from signal import SIGKILL
+from struct import calcsize, pack, unpack
 
 from procman.kernel.poller import READ, WRITE, Poller
 from procman.kernel.spawn import Spawner
@@ -134,10 +134,11 @@ class Channel:
                 return
             except OSError:
                 message, ancillary = b"", []
-            fds = array("i")
+            fds: list[int] = []
             for level, kind, data in ancillary:
                 if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
-                    fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+                    whole = len(data) // calcsize("i")
+                    fds += unpack(f"{whole}i", data[: whole * calcsize("i")])
             if not message:  # it has closed its end, and is about to end
                 self._poller.unwatch(self._sock.fileno())
                 return
@@ -145,7 +146,7 @@ class Channel:
 
     def _pass_on(self, message: bytes, fds: Sequence[int]) -> bool:
         """Whether it is out; what nobody can hear any more is."""
-        ancillary = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array("i", fds))] if fds else []
+        ancillary = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, pack(f"{len(fds)}i", *fds))] if fds else []
         try:
             self._sock.sendmsg([message], ancillary, _socket.MSG_NOSIGNAL)
         except BlockingIOError:

@@ -12,7 +12,6 @@ from procman.kernel.memory import Memory
 from procman.kernel.processes import Process
 from procman.policy.events import Cause
 
-
 _NONE: frozenset[int] = frozenset()
 
 
