@@ -113,6 +113,8 @@ class Outlet:
         self.weight += size
         self._lanes[lane] = None
         self.busy.add(self)
+        if self.weight >= _BATCH and not self.watched and not self.failure:
+            self.flush()  # while it is in the processor's caches
         if self.weight > self.limit:
             self.flush()
             while self.weight > self.limit and self._drop():

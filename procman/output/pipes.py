@@ -18,8 +18,10 @@ from procman.output.rotate import FileOutlet
 from procman.output.styles import Origin
 from procman.output.tail import Tail
 
-CHUNK = 65536
+CHUNK = 1 << 18
+"""So much of a pipe is in hand at most."""
 _AT_ONCE = 256
+_USUAL, _WIDE, _MOST_WIDE = 1 << 16, 1 << 18, 16
 _INT = struct.Struct("i")
 
 
@@ -70,6 +72,7 @@ class Pipes:
         """`gone` hears of a pipe that nobody writes to any more; it is closed already."""
         self._epoll = select.epoll()
         self._pipes: dict[int, Pipe] = {}
+        self._wide: set[int] = set()
         self._take, self._gone = take, gone
         self.fd = self._epoll.fileno()
         """Readable while any of them is."""
@@ -125,14 +128,24 @@ class Pipes:
         if not chunk:
             self._close(pipe)
             return 0
-        for lines in pipe.framer.feed(chunk):
+        if len(chunk) >= _USUAL:
+            self._widen(pipe)
+        if lines := pipe.framer.feed(chunk):
             self._take(pipe, lines)
         return len(chunk)
+
+    def _widen(self, pipe: Pipe) -> None:
+        """Let a chatty worker run ahead. Only some: the kernel bounds what all pipes of a user may hold."""
+        if pipe.fd not in self._wide and len(self._wide) < _MOST_WIDE:
+            self._wide.add(pipe.fd)
+            with suppress(OSError):
+                fcntl.fcntl(pipe.fd, fcntl.F_SETPIPE_SZ, _WIDE)
 
     def _close(self, pipe: Pipe) -> None:
         if pipe.framer.unfinished:
             self._take(pipe, pipe.framer.flush())
         del self._pipes[pipe.fd]
+        self._wide.discard(pipe.fd)
         with suppress(OSError):
             self._epoll.unregister(pipe.fd)
         os.close(pipe.fd)

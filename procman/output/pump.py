@@ -28,11 +28,10 @@ from procman.output.workers import Workers
 _REST_S = 0.004
 _SHORTEST_REST_S = 0.001
 _HALF_A_PIPE = 32768
-_TURNS = 4
-"""So often at most it looks at pipes that fill up before it writes what they have brought."""
 _RETRY_S = 1.0
 _CHANNEL, _STDOUT = 0, 1
 _LAST_WAIT_S = 1.0
+_HEAP = 4 << 20
 
 
 class Pump:
@@ -79,10 +78,7 @@ class Pump:
         """Read what there is, send it on, and rest as long as the pipes can bear."""
         self._seen = False
         began = time.monotonic()
-        for _ in range(_TURNS):
-            read = self._pipes.drain()
-            if read < _HALF_A_PIPE:
-                break
+        read = self._pipes.drain()
         self._flush()
         rest = min(_REST_S, _HALF_A_PIPE * (began - self._drained_at) / (read or 1)) if read < _HALF_A_PIPE else 0.0
         self._drained_at = time.monotonic()
@@ -211,5 +207,6 @@ def main() -> int:
     """Pump for the core at the other end of descriptor 0; 1 is where what goes to procman's stdout goes."""
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    bytes(_HEAP)  # glibc learns from this that such blocks come and go: it gives no memory back for each chunk
     Pump(Channel(_CHANNEL)).run()
     os._exit(0)  # nothing to tidy up, and no stream of others' to flush

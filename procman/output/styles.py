@@ -67,7 +67,7 @@ class Stamped:
 
     def lines(self, lines: Lines, now_ns: int) -> Lines:
         """See `Style`."""
-        return _put_before(rfc3339(now_ns).encode() + b" ", bytes(lines))
+        return _enclose(rfc3339(now_ns).encode() + b" ", lines)
 
     def note(self, text: str, now_ns: int, fields: dict[str, Any]) -> bytes:  # noqa: ARG002
         """See `Style`."""
@@ -93,7 +93,7 @@ class Prefix:
 
     def lines(self, lines: Lines, now_ns: int) -> Lines:
         """See `Style`."""
-        return _put_before(self._before(now_ns), for_terminal(bytes(lines), colour=self._colour))
+        return _enclose(self._before(now_ns), for_terminal(bytes(lines), colour=self._colour))
 
     def note(self, text: str, now_ns: int, fields: dict[str, Any]) -> bytes:  # noqa: ARG002
         """See `Style`."""
@@ -141,10 +141,9 @@ class Json:
     def lines(self, lines: Lines, now_ns: int) -> Lines:
         """See `Style`."""
         head, lines = self._head(now_ns), bytes(lines)
-        if self._objects != "text" and (lines.startswith(b"{") or b"\n{" in lines):
+        if self._objects != "text" and b"{" in lines and (lines.startswith(b"{") or b"\n{" in lines):
             return b"".join([self._line(head, line) for line in valid_utf8(lines).split(b"\n")[:-1]])
-        before = head + b'"message":"'
-        return before + for_json(lines)[:-1].replace(b"\n", b'"}\n' + before) + b'"}\n'
+        return _enclose(head + b'"message":"', for_json(lines), b'"}')
 
     def note(self, text: str, now_ns: int, fields: dict[str, Any]) -> bytes:
         """See `Style`."""
@@ -190,8 +189,10 @@ def _no_json(constant: str) -> Any:
     raise ValueError(constant)  # NaN and Infinity: Python's own idea
 
 
-def _put_before(prefix: bytes, lines: bytes) -> bytes:
-    return prefix + lines[:-1].replace(b"\n", b"\n" + prefix) + b"\n"
+def _enclose(before: bytes, lines: Lines, after: bytes = b"") -> Lines:
+    """The lines, each between these. What is put in is put in by one `replace`; nothing large is copied after that."""
+    text = b"".join((b"\n", lines)).replace(b"\n", after + b"\n" + before)
+    return memoryview(text)[len(after) + 1 : len(text) - len(before)]
 
 
 def _shorten(text: str, width: int) -> str:

@@ -21,7 +21,7 @@ def framed(data: bytes, cuts: list[int], max_line: int = 65536) -> bytes:
     framer, out, at = Framer(max_line), b"", 0
     for cut in [*sorted(cut % (len(data) + 1) for cut in cuts), len(data)]:
         if cut > at:
-            out += b"".join(framer.feed(data[at:cut]))
+            out += framer.feed(data[at:cut])
             at = cut
     return out + framer.flush()
 
@@ -84,6 +84,6 @@ def test_a_line_that_is_an_object_is_merged_nested_or_text() -> None:
 def test_a_line_without_an_end_is_cut_with_a_mark_and_takes_no_memory() -> None:
     framer = Framer(1000)
     for _ in range(20):
-        assert framer.feed("ü".encode() * 32768) == []
+        assert framer.feed("ü".encode() * 32768) == b""
     assert len(framer.state[0]) == 1000
     assert framer.flush().decode() == "ü" * 500 + "… (1,309,720 bytes cut)\n"
