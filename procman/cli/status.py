@@ -132,7 +132,7 @@ def why_not_ready(status: SiteStatus) -> str:
 def is_ready(status: SiteStatus) -> bool:
     """Whether the site runs, and every worker that is wanted runs or has ended normally."""
     waiting = [group for group in status.groups if group.note]
-    fine = all(worker.state in ("running", "exited") or worker.held for worker in status.workers)
+    fine = all(worker.state in ("running", "exited") or worker.held or worker.role for worker in status.workers)
     return status.phase == "running" and fine and not waiting
 
 

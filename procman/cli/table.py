@@ -75,6 +75,8 @@ def _row(worker: WorkerStatus, group: GroupStatus | None, uses: Mapping[int, Use
         last = f"again in {duration(worker.delay_s)}{_DOT}{last}"
     if worker.held:
         last = f"by hand{_DOT}{last}" if last else "by hand"
+    if worker.role:
+        last = f"{worker.role}{_DOT}{last}" if last else worker.role
     name = f"{worker.group}:{worker.task}"
     return (
         name if len(name) <= _WIDEST else name[: _WIDEST - 8] + _ELLIPSIS + name[-7:],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from procman.control.protocol import VERSION
 from procman.policy.requests import Accepted, Done, GroupStatus, Refused, Rejected, SiteStatus, WorkerStatus
@@ -129,4 +129,6 @@ def _schema_of(hint: Any) -> dict[str, Any]:
         return {"type": simple[hint]}
     if getattr(hint, "__origin__", None) is tuple:
         return {"type": "array", "items": _schema_of(hint.__args__[0]) if hint.__args__[0] in simple else {}}
+    if get_origin(hint) is Literal:
+        return {"enum": list(get_args(hint))}
     return {"type": [simple[one] for one in hint.__args__]}

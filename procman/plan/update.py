@@ -11,6 +11,7 @@ class Update(NamedTuple):
     """The rule for replacing workers."""
 
     order: UpdateOrder = "stop-first"
+    """start-first: the new one starts beside the old one, which is stopped once the new one is ready."""
     parallel: int = 1
     """So many at once; the next one's turn comes when one is running, or ready if it has to show that."""
     pause: float = 0.0

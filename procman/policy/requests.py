@@ -133,8 +133,11 @@ class Done(NamedTuple):
     """What did not come true, and why; empty if all did (or nobody waited)."""
 
 
+Role = Literal["", "successor", "predecessor"]
+
+
 class WorkerStatus(NamedTuple):
-    """One slot. Times are seconds."""
+    """One worker of a slot. Times are seconds."""
 
     group: str
     task: int
@@ -151,6 +154,8 @@ class WorkerStatus(NamedTuple):
     """How its last run ended: `exit status 3`, `killed by SIGSEGV`."""
     last_exit_s: float | None
     """How long ago that was."""
+    role: Role = ""
+    """Which of two it is, while its slot has two: one starts beside the worker, or ends beside it; else empty."""
 
 
 class GroupStatus(NamedTuple):

@@ -1,13 +1,15 @@
 """Replacing the workers of a group one after the other, by its rule: so many at once, with a pause between.
 
-It has the tasks whose workers are to go. A task is done when a later generation of it runs; one that has failed for
-good on the way stops the rollout, and those whose turn has not come stay as they are.
+It has the tasks whose workers are to go. A task is done when a later generation of it runs, and nothing else; one that
+has failed for good on the way stops the rollout, and those whose turn has not come stay as they are. Stop-first, the
+worker whose turn it is ends and another one starts; start-first, the other way round: see `successor.py`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from procman.policy import successor
 from procman.policy.events import State
 from procman.policy.order import Goal
 from procman.policy.restart import Fate
@@ -15,6 +17,7 @@ from procman.policy.step import Step
 from procman.policy.worker import Worker
 
 if TYPE_CHECKING:
+    from procman.policy.slot import Slot
     from procman.policy.supervisor import Supervisor
 
 
@@ -37,13 +40,27 @@ class Rollout:
         self._rest_until = 0.0
 
     def want(self, worker: Worker) -> None:
-        """Have this worker replaced; if it is itself what came with its task's turn, it waits for another."""
+        """Have this worker replaced; what has come, or is coming, with its task's turn waits for another."""
         self._targets[worker.id.task] = worker.id.generation
         self._turns.discard(worker.id.task)
 
     def awaits(self, task: int) -> int:
         """The first generation of a task that will do; 0 if any will."""
         return self._targets.get(task, -1) + 1
+
+    def has_turn(self, task: int) -> bool:
+        return task in self._turns
+
+    def lose_turn(self, task: int) -> None:
+        """Its turn is over, and it is not done: it needs another one."""
+        self._turns.discard(task)
+
+    def halt(self, why: str, step: Step) -> None:
+        """Give nobody a turn any more; once it is said, it is said."""
+        if not self.halted:
+            self.halted = why
+            rest = f"{why}; {self.reason}: the others stay as they are"
+            step.notice("group.halted", "error", rest, group=self.group)
 
     def advance(self, group: Supervisor, step: Step) -> bool:
         """Note who is done, and give those their turn whose time has come. False once all is done."""
@@ -60,6 +77,9 @@ class Rollout:
                 break
             self._turns.add(task)
             worker = group.slots[task].worker
+            if group.plan.update.order == "start-first":
+                successor.begin(group, group.slots[task], self.reason, step)
+                continue
             worker.end(Fate(State.STOPPED, ""), self.reason, step)
             worker.signal(worker.stop.signal, worker.stop.scope, step)
         return bool(self._targets)
@@ -72,20 +92,31 @@ class Rollout:
     def _can_go(self, group: Supervisor, task: int) -> bool:
         """Whether its worker is one that can be told to end; else it is on its way already, or has no process yet."""
         worker = group.slots[task].worker
-        old = worker.id.generation == self._targets[task]
+        old = worker.id.generation == self._targets[task] and group.slots[task].other is None
         return old and worker.state in (State.STARTING, State.RUNNING) and worker.pid is not None
 
     def _look(self, group: Supervisor, task: int, step: Step) -> None:
-        worker = group.slots[task].worker if task < len(group.slots) else None
-        if worker is None or not group.wants(worker):
+        slot = group.slots[task] if task < len(group.slots) else None
+        if slot is not None and slot.other is not None:
+            self._look_beside(group, slot, step)
+        if slot is None or not group.wants(slot.worker):
             self._done(task, 0.0, step)
-        elif worker.id.generation > self._targets[task]:
-            if worker.state in (State.RUNNING, State.EXITED):
+        elif slot.worker.id.generation > self._targets[task] and slot.other is None:
+            if slot.worker.state in (State.RUNNING, State.EXITED):
                 self._done(task, group.plan.update.pause, step)
-            elif worker.state is State.FAILED and not self.halted:
-                self.halted = f"{worker.id} failed"
-                rest = f"; {self.reason}: the others stay as they are"
-                step.notice("group.halted", "error", self.halted + rest, group=group.plan.name)
+            elif slot.worker.state is State.FAILED:
+                self.halt(f"{slot.worker.id} failed", step)
+
+    def _look_beside(self, group: Supervisor, slot: Slot, step: Step) -> None:
+        """Perhaps a successor is ready, or is not what is wanted any more."""
+        assert slot.other is not None, "looked at only if there is one"
+        task = slot.worker.id.task
+        if slot.other.id.generation > slot.worker.id.generation and slot.other.launch != group.plan.launch:
+            self.lose_turn(task)
+        if slot.other.state is State.RUNNING and successor.comes(group, slot):
+            successor.take_over(slot, self.reason, step)
+        else:
+            successor.tend(group, slot, "overtaken by another replacement", step)
 
     def _done(self, task: int, pause: float, step: Step) -> None:
         del self._targets[task]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from procman.policy.events import State
-from procman.policy.requests import GroupStatus, SiteStatus, WorkerStatus
+from procman.policy.requests import GroupStatus, Role, SiteStatus, WorkerStatus
 from procman.policy.worker import LIVE, Worker
 
 if TYPE_CHECKING:
     from procman.policy.operator import Site
+    from procman.policy.slot import Slot
     from procman.policy.supervisor import Supervisor
 
 
@@ -23,9 +24,10 @@ def snapshot(site: Site, now: float) -> SiteStatus:
         files=plan.sources if plan else (),
         groups=tuple(_group(group, now) for group in site.groups.values()),
         workers=tuple(
-            _worker(slot.worker, slot.worker.id.task in group.hand.held, now)
+            _worker(worker, _role(slot, worker), worker.id.task in group.hand.held, now)
             for group in site.groups.values()
             for slot in group.slots
+            for worker in slot.workers
         ),
         commit=plan.origin.commit if plan else "",
         dirty=plan is not None and plan.origin.dirty,
@@ -57,7 +59,13 @@ def _group(group: Supervisor, now: float) -> GroupStatus:
     )
 
 
-def _worker(worker: Worker, held: bool, now: float) -> WorkerStatus:
+def _role(slot: Slot, worker: Worker) -> Role:
+    if slot.other is not worker:
+        return ""
+    return "successor" if worker.id.generation > slot.worker.id.generation else "predecessor"
+
+
+def _worker(worker: Worker, role: Role, held: bool, now: float) -> WorkerStatus:
     last = worker.last
     return WorkerStatus(
         group=worker.id.group,
@@ -70,4 +78,5 @@ def _worker(worker: Worker, held: bool, now: float) -> WorkerStatus:
         held=held and worker.state is State.STOPPED,
         last_exit=last.how if last else None,
         last_exit_s=now - last.at if last else None,
+        role=role,
     )

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 from procman import words
 from procman.plan import GroupPlan, Launch
-from procman.policy import pulse
+from procman.policy import pulse, successor
 from procman.policy.edition import why_stale
 from procman.policy.events import Exit, Exited, StartFailed, State
 from procman.policy.hand import Hand, keeps_up
 from procman.policy.order import Goal
 from procman.policy.regroup import Regroup
-from procman.policy.restart import Budget, Ending, Failure, Fate, Ladder, describe
+from procman.policy.restart import Budget, Ending, Failure, Fate, describe
 from procman.policy.rollout import Rollout, begin
 from procman.policy.runs import Runs
+from procman.policy.slot import Slot
 from procman.policy.step import Step
 from procman.policy.verdict import conclude, settle
-from procman.policy.worker import LIVE, Generations, Slot, Worker, is_up
+from procman.policy.worker import LIVE, Generations, Worker, is_up
 
 
 class Supervisor:
@@ -88,20 +89,22 @@ class Supervisor:
             self._follow_plan(slot, changed, step)
         self.fill()
         stale = [slot.worker for slot in self.slots if slot.worker.launch != plan.launch and is_up(slot.worker)]
-        begin(self, stale, why_stale(stale[0].launch, plan.launch) if stale else "")
+        if changed:  # else a replacement that has halted stays so
+            begin(self, stale, why_stale(stale[0].launch, plan.launch) if stale else "")
         self.pursue(self.goal, "the configuration changed", step)
 
     def fill(self) -> None:
         """Have a slot for every worker that is planned."""
         for task in range(len(self.slots), self.plan.workers):
-            self.slots.append(Slot(Worker(self.plan, task, self.tally, self.generations), Ladder()))
+            self.slots.append(Slot(Worker(self.plan, task, self.tally, self.generations)))
 
     def _follow_plan(self, slot: Slot, changed: bool, step: Step) -> None:
         """Let a slot that rests, or waits, begin anew where the change gives it a reason to."""
+        for worker in slot.workers:
+            if worker.launch == self.plan.launch and worker.state is not State.STOPPING:
+                worker.stop = self.plan.stop
         worker = slot.worker
         stale = worker.launch != self.plan.launch
-        if not stale and worker.state is not State.STOPPING:
-            worker.stop = self.plan.stop
         if not changed:
             return
         slot.ladder.reset()
@@ -125,38 +128,40 @@ class Supervisor:
         if goal is not Goal.RUN:
             self.regroup = None
         for slot in self.slots:
-            self.move(slot.worker, reason, step)
+            self.move(slot, reason, step)
+            successor.tend(self, slot, reason, step)
         self.tidy(step)
         step.moved[self.plan.name] = None
 
     # --- facts -------------------------------------------------------------------------------------------
 
-    def forked(self, slot: Slot, pid: int, step: Step) -> None:
+    def forked(self, worker: Worker, pid: int, step: Step) -> None:
         """The worker has a process now; if it is no longer wanted, this is the moment to say so."""
-        slot.worker.pid, slot.worker.started_at = pid, step.now  # it may have waited for its zygote
+        worker.pid, worker.started_at = pid, step.now  # it may have waited for its zygote
         if self.rollout:
             step.moved[self.plan.name] = None  # perhaps it is its turn
-        self.move(slot.worker, "no longer wanted", step)
+        slot = self.slots[worker.id.task]
+        self.move(slot, "no longer wanted", step)
+        successor.tend(self, slot, "no longer wanted", step)
 
-    def start_failed(self, slot: Slot, error: StartFailed, step: Step) -> None:
+    def start_failed(self, worker: Worker, error: StartFailed, step: Step) -> None:
         """The start failed: judged at once where there was no process, else when that is reaped."""
-        slot.worker.error = error
-        if slot.worker.pid is None:
-            conclude(self, slot, Ending(None, error, error.draw), False, step)
+        worker.error = error
+        if worker.pid is None:
+            conclude(self, worker, Ending(None, error, error.draw), False, step)
 
-    def exited(self, slot: Slot, fact: Exited, step: Step) -> None:
+    def exited(self, worker: Worker, fact: Exited, step: Step) -> None:
         """The leader was reaped. The verdict is taken now; it comes true when nothing of the tree is left."""
-        worker = slot.worker
         if worker.error is None:
             worker.result = fact.exit_code if fact.signal is None else 128 + fact.signal
             life = step.now - worker.started_at
             worker.exit = Exit(fact.exit_code, fact.signal, life, fact.usage, fact.said, fact.cause)
-        conclude(self, slot, Ending(worker.exit, worker.error, fact.draw), fact.leftover, step)
+        conclude(self, worker, Ending(worker.exit, worker.error, fact.draw), fact.leftover, step)
 
-    def tree_ended(self, slot: Slot, step: Step) -> None:
+    def tree_ended(self, worker: Worker, step: Step) -> None:
         """Nothing is left of the worker whose leader has ended before."""
-        left = slot.worker.exit  # None: its own transition has told it
-        settle(self, slot, describe(Ending(left, None, 0.0)) if left else "nothing of it is left", step)
+        left = worker.exit  # None: its own transition has told it
+        settle(self, worker, describe(Ending(left, None, 0.0)) if left else "nothing of it is left", step)
 
     def due(self, worker: Worker, step: Step) -> None:
         """The worker's deadline has come."""
@@ -192,9 +197,12 @@ class Supervisor:
             return "its group has given up"
         return self.regroup.cause if self.regroup else None
 
-    def move(self, worker: Worker, reason: str, step: Step) -> None:
-        """Move one worker towards the goal; asking twice changes nothing."""
+    def move(self, slot: Slot, reason: str, step: Step) -> None:
+        """Move who has the place towards the goal; asking twice changes nothing."""
+        worker = slot.worker
         match worker.state:
+            case State.STOPPED if successor.comes(self, slot):
+                successor.promote(slot, step)
             case State.STOPPED if self.wants(worker) and not self.regroup and not step.halts(worker.id.group):
                 worker.start(self.plan, reason if worker.id.generation or self.plan.rests else "first start", step)
             case State.BACKOFF if not self.wants(worker):
@@ -213,7 +221,7 @@ class Supervisor:
 
     def tidy(self, step: Step) -> None:
         """Drop the slots that are no longer planned for, and let one-for-all come to its end."""
-        while len(self.slots) > self.plan.workers and self.slots[-1].worker.state not in LIVE:
+        while len(self.slots) > self.plan.workers and not self.slots[-1].is_live:
             self.tally[self.slots.pop().worker.state] -= 1
         if self.regroup and not self.live and self.regroup.is_over([slot.worker for slot in self.slots], step):
             self._start_all(step)
@@ -224,6 +232,6 @@ class Supervisor:
         if step.halts(self.plan.name):
             return
         self.regroup = None
-        for worker, _ in self.slots:
+        for worker in [slot.worker for slot in self.slots]:
             if worker.state in (State.BACKOFF, State.EXITED, State.STOPPED) and self.wants(worker):
                 worker.start(self.plan, "restart of the whole group", step)

@@ -9,40 +9,43 @@ from __future__ import annotations
 from signal import SIGTERM
 from typing import TYPE_CHECKING
 
+from procman.policy import successor
 from procman.policy.edition import why_stale
 from procman.policy.events import State
 from procman.policy.order import Goal
 from procman.policy.regroup import Regroup
 from procman.policy.restart import Ending, Fate, describe, farewell, judge
 from procman.policy.step import Step
-from procman.policy.worker import Last, Slot, Worker
+from procman.policy.worker import Last, Worker
 
 if TYPE_CHECKING:
+    from procman.policy.slot import Slot
     from procman.policy.supervisor import Supervisor
 
 
-def conclude(group: Supervisor, slot: Slot, ending: Ending, leftover: bool, step: Step) -> None:
+def conclude(group: Supervisor, worker: Worker, ending: Ending, leftover: bool, step: Step) -> None:
     """A leader has ended, or never began."""
-    worker, verdict = slot.worker, None
+    slot, verdict = group.slots[worker.id.task], None
+    beside = slot.other is worker
     ran = worker.state in (State.STARTING, State.RUNNING)
     ending, worker.pulse.fault = ending._replace(fault=worker.pulse.fault), None
     worker.last = Last(describe(ending), step.now)
     if ran or ending.fault:
-        worker.fate = verdict = _verdict(group, slot, ending, step)
+        worker.fate = verdict = _verdict(group, slot, worker, ending, step)
     if leftover and ran:
         worker.end(verdict, f"{describe(ending)}; ending what it left behind", step)
         worker.signal(SIGTERM, "tree", step)
     elif leftover and worker.state is State.STOPPING:
         worker.signal(SIGTERM, "tree", step)  # whoever of it has heard none yet
     if not leftover:
-        settle(group, slot, describe(ending), step)
-    if verdict:
+        settle(group, worker, describe(ending), step)
+    if verdict and not beside:
         _take_consequences(group, verdict, worker, step)
 
 
-def settle(group: Supervisor, slot: Slot, how: str, step: Step) -> None:
+def settle(group: Supervisor, worker: Worker, how: str, step: Step) -> None:
     """Nothing of the worker is left: its fate comes true."""
-    worker, fate = slot.worker, slot.worker.fate
+    slot, fate = group.slots[worker.id.task], worker.fate
     assert fate is not None, f"{worker.id}: it ended without a verdict"
     to, retry, deadline = fate.to, fate.retry, None
     if to is State.BACKOFF:
@@ -53,18 +56,21 @@ def settle(group: Supervisor, slot: Slot, how: str, step: Step) -> None:
             deadline = step.now + retry.delay_s
     worker.advance(to, fate.reason or how, step, deadline=deadline, retry=retry)
     worker.fate = worker.pid = None
-    if deadline is not None and deadline <= step.now:
+    if slot.other is worker:
+        slot.drop()
+    elif deadline is not None and deadline <= step.now:
         group.due(worker, step)
     else:
         stale = worker.launch != group.plan.launch
-        group.move(worker, why_stale(worker.launch, group.plan.launch) if stale else "wanted again", step)
+        group.move(slot, why_stale(worker.launch, group.plan.launch) if stale else "wanted again", step)
     group.tidy(step)
 
 
-def _verdict(group: Supervisor, slot: Slot, ending: Ending, step: Step) -> Fate:
+def _verdict(group: Supervisor, slot: Slot, worker: Worker, ending: Ending, step: Step) -> Fate:
     """What becomes of a worker that was not asked to end, or was because it had failed."""
-    worker = slot.worker
-    if not group.wants(worker) or worker.launch != group.plan.launch:
+    if slot.other is worker:
+        return successor.judge(group, worker, ending, step)
+    if not group.wants(worker) or worker.launch != group.plan.launch or successor.comes(group, slot):
         return Fate(State.STOPPED, "")
     if group.regroup:  # all failures until the group is down are one
         return Fate(State.BACKOFF, "")

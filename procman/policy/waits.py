@@ -8,7 +8,7 @@ from procman.policy.ending import Phase
 from procman.policy.events import State
 from procman.policy.probation import Trial
 from procman.policy.supervisor import Supervisor
-from procman.policy.worker import LIVE, is_up
+from procman.policy.worker import is_up
 
 Key = tuple[str, int]
 
@@ -120,8 +120,8 @@ class Wait:
         group = groups.get(key[0])
         if group is None or key[1] >= len(group.slots):
             return True
-        worker = group.slots[key[1]].worker
-        return worker.state not in LIVE or worker.id.generation > self._down[key]
+        slot = group.slots[key[1]]
+        return not slot.is_live or slot.worker.id.generation > self._down[key]
 
 
 def _why_not_run(group: Supervisor | None, finished: int, phase: Phase) -> str | None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from procman.plan import GroupPlan, Launch, Scope, Stop
 from procman.policy.events import Exit, Level, Retry, Signal, Spawn, StartFailed, State, Transition, WorkerId
 from procman.policy.pulse import Pulse
-from procman.policy.restart import Fate, Ladder
+from procman.policy.restart import Fate
 from procman.policy.step import Step
 
 EDGES: dict[State, frozenset[State]] = {
@@ -139,10 +139,3 @@ class Worker:
 def is_up(worker: Worker) -> bool:
     """Whether it runs, or is about to, and nobody has asked it to end."""
     return worker.state in (State.STARTING, State.RUNNING) and worker.error is None
-
-
-class Slot(NamedTuple):
-    """A place for one worker; its index among the group's slots is the task id."""
-
-    worker: Worker
-    ladder: Ladder

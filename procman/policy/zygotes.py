@@ -84,7 +84,7 @@ class Zygotes:
     def _retire(self, group: Supervisor, new: str, step: Step) -> None:
         """The others are started no more; one that still lets workers wait is of no use to them."""
         name = group.plan.name
-        workers = [slot.worker for slot in group.slots]
+        workers = [worker for slot in group.slots for worker in slot.workers]
         waiting = [one.launch for one in workers if one.state is State.STARTING and one.pid is None]
         for old, launch in tuple(self._wanted[name].items()):
             if old != new and launch in waiting:
@@ -115,7 +115,7 @@ class Zygotes:
             return []
         launches = [group.plan.launch, *([group.coming] if group.coming else [])]
         if wanted > len(launches):  # rare: while workers are replaced
-            launches += [one.worker.launch for one in group.slots if one.worker.state in LIVE]
+            launches += [one.launch for slot in group.slots for one in slot.workers if one.state in LIVE]
         return [launch for launch in launches if launch.python is not None]
 
     def _import(self, launch: Launch, group: Supervisor, step: Step) -> None:

@@ -306,6 +306,29 @@ def test_the_rule_for_replacing_workers_is_taken_over(tmp_path: Path) -> None:
     assert made.groups[0].update == plan.Update(parallel=2, pause=1.0)
 
 
+@pytest.mark.parametrize(
+    ("job", "order"), [("", "start-first"), ('kind = "job"\n', "stop-first")]
+)  # two runs of a job never overlap
+def test_an_order_that_all_groups_have_holds_for_services(tmp_path: Path, job: str, order: str) -> None:
+    ready = job or "ready = { notify = true }\n"
+    made = plan_of(tmp_path, LEAST + ready + '[defaults.update]\norder = "start-first"\n')
+    assert made.groups[0].update.order == order
+
+
+def test_start_first_without_readiness_is_an_error_with_a_way_out(tmp_path: Path) -> None:
+    result = load(tmp_path, LEAST + 'update = { order = "start-first" }\n')
+    assert heads(result) == ["site.toml:4:20: start-first needs to know when the new worker can take over"]
+    assert "hint: add a `ready`" in said(result)
+
+
+@pytest.mark.parametrize("table", ["ready", "health"])
+def test_with_start_first_an_address_is_one_of_each_generation(tmp_path: Path, table: str) -> None:
+    text = LEAST + 'update = { order = "start-first" }\n' + ("" if table == "ready" else "ready = { notify = true }\n")
+    shared = load(tmp_path, f'{text}{table} = {{ tcp = "unix:/run/${{PROCMAN_TASK_ID}}" }}\n')
+    assert "the old worker answers while the new one begins" in said(shared)
+    plan_of(tmp_path, f'{text}{table} = {{ tcp = "unix:/run/${{PROCMAN_TASK_ID}}.${{PROCMAN_GENERATION}}" }}\n')
+
+
 def test_every_kind_of_check_reaches_the_plan(tmp_path: Path) -> None:
     text = LEAST + 'ready = { fd = 4, timeout = "5s" }\nhealth = { watchdog = true, failures = 1, dump = "ABRT" }\n'
     made = plan_of(tmp_path, text)

@@ -28,6 +28,10 @@ TRIED = (
     '"stop-first"', '"start-first"',
 )  # fmt: skip
 SAMPLES: dict[str, tuple[str, ...]] = {
+    "update.order": tuple(
+        f'{COMMAND}ready = {{ notify = true }}\nupdate = {{ order = "{order}" }}'
+        for order in ("stop-first", "start-first")
+    ),
     "kind": (f'{COMMAND}kind = "service"', f'{COMMAND}kind = "job"'),
     "user": (f"{COMMAND}user = 0", f"{COMMAND}user = 1"),
     "pass_env": (f'{COMMAND}clear_env = true\npass_env = ["A"]', f'{COMMAND}clear_env = true\npass_env = ["B"]'),

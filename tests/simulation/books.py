@@ -135,6 +135,8 @@ class GroupBook:
         self.held: set[int] = set()
         """Tasks that an operator has stopped."""
         self.slots: dict[int, SlotBook] = {}
+        self.beside: dict[int, SlotBook] = {}
+        """Whoever is in a slot beside the worker that has it: its successor, or its predecessor."""
         self.regrouped = False
         """Whether one-for-all has come to its end in this step."""
         self.restarts: list[float] = []
@@ -144,6 +146,8 @@ class GroupBook:
         self.failed_with: int | None = None
         """The code of the first failure for good since the group was last changed."""
         self.regroup: Regroup | None = None
+        self.owes: int | None = None
+        """The site's exit code, once the predecessor is gone: its one worker has ended normally."""
         self.unmet = dict(plan.after)
         """What it still waits for before its first start."""
 
@@ -166,6 +170,9 @@ class GroupBook:
             slot.streak = 0 if changed else slot.streak
             if slot.run is not None:
                 _follow(slot.run, plan, changed)
+        for slot in self.beside.values():
+            if slot.run is not None:
+                _follow(slot.run, plan, False)
         return changed
 
     def forget_hand(self) -> None:
@@ -179,7 +186,37 @@ class GroupBook:
         return not self.gone and not self.gave_up and (self.scaled == 0 or bool(self.held))
 
     def runs(self) -> list[Run]:
-        return [slot.run for slot in self.slots.values() if slot.run is not None]
+        return [slot.run for slot in self.all_slots() if slot.run is not None]
+
+    def all_slots(self) -> list[SlotBook]:
+        return [*self.slots.values(), *self.beside.values()]
+
+    def find(self, worker: WorkerId) -> SlotBook:
+        """Where this run is, or is to be."""
+        beside = self.beside.get(worker.task)
+        if beside is not None and any(run and run.worker == worker for run in (beside.run, beside.next)):
+            return beside
+        return self.slots.setdefault(worker.task, SlotBook())
+
+    def is_beside(self, run: Run) -> bool:
+        beside = self.beside.get(run.worker.task)
+        return beside is not None and beside.run is run
+
+    def drop(self, task: int) -> None:
+        """Whoever was beside is gone; perhaps another one comes in the same step."""
+        coming = self.beside.pop(task).next
+        if coming is not None:
+            self.beside[task] = SlotBook()
+            self.beside[task].next = coming
+
+    def swap(self, task: int) -> None:
+        """The one beside has the slot, and the streak of failures with it."""
+        new, old = self.beside.pop(task), self.slots[task]
+        self.slots[task], new.streak = new, old.streak
+        if old.run is not None:
+            self.beside[task] = old
+            old.run.fault = None
+            old.run.verdict = Verdict(State.STOPPED)
 
     def meets(self, condition: Condition) -> bool:
         """Whether what a dependent waits for is true now."""

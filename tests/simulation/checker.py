@@ -6,7 +6,7 @@ It sees what the loop sees: the event, the actions, the records. Any disagreemen
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from signal import SIGCONT, SIGKILL, SIGTERM
 
 from procman.log.jsonl import JsonLines
@@ -30,6 +30,7 @@ from procman.policy.events import (
     Spawn,
     State,
     Transition,
+    WorkerId,
     ZygoteOrder,
 )
 from tests.log.lines import parsed
@@ -72,6 +73,15 @@ def _hold_to_the_schema(record: Record) -> None:
         parsed(line)
 
 
+def _lasting(actions: Sequence[Action]) -> Iterator[Action]:
+    """All but the zygotes that are started and ended in one step: two plans came in force, one after the other."""
+    ended = {action.name for action in actions if isinstance(action, EndHelper)}
+    brief = {action.name for action in actions if isinstance(action, RunHelper) and action.name in ended}
+    for action in actions:
+        if not (isinstance(action, RunHelper | EndHelper) and action.name in brief):
+            yield action
+
+
 class Checker:
     """Reads along."""
 
@@ -83,6 +93,8 @@ class Checker:
         self.notices: Counter[str] = Counter()
         self.upward = UpwardBook()
         self._event: Event | None = None
+        self._guard: GuardRules | None = None
+        """What the guard was told last."""
 
     def step(self, event: Event, now: float, actions: Sequence[Action], records: Sequence[Record]) -> None:
         """Check one turn of the loop."""
@@ -91,7 +103,7 @@ class Checker:
             group.regrouped = False
         self.site.hear(event, now)
         heard = None
-        for action in actions:
+        for action in _lasting(actions):
             if isinstance(action, Signal):
                 heard = self._signalled(action, heard)
             else:
@@ -141,10 +153,25 @@ class Checker:
         need(self.site.down_at is None, f"{worker} is started while the site ends")
         need(self.site.wants(worker), f"{worker} is started and not wanted")
         need(action.launch == group.plan.launch, f"{worker} is started by an old plan")
+        if slot.run is not None and slot.run.final is None:
+            slot = self._succeeds(slot.run, worker)
+        elif slot.run is not None:
+            need(self.site.successor(slot.run) is None, f"{worker} is a third one")
         need(slot.next is None, f"{worker} is started twice in one step")
         fresh = (action.ready, action.health) == (group.plan.ready, group.plan.health)
         need(fresh, f"{worker} is started with old rules for readiness and health")
         slot.next = Run(worker, group.plan, self.site.now)
+
+    def _succeeds(self, old: Run, new: WorkerId) -> SlotBook:
+        """It starts beside another one: the place of a successor, if it may be one."""
+        group, turns = self.site.groups[new.group], self.site.turns[new.group]
+        beside = group.beside.get(new.task)
+        if beside is not None:
+            need(beside.run and beside.run.final and beside.next is None, f"{new} is a third one")
+        need(group.plan.update.order == "start-first", f"{new} is started beside {old.worker}")
+        need(turns.is_due(old) and old.asked_at is None, f"{new} is to follow {old.worker}, which need not go")
+        turns.taken.append(old)
+        return group.beside.setdefault(new.task, SlotBook())
 
     def _signalled(self, action: Signal, heard: Signal | None) -> Signal | None:
         """Check a signal; the answer is what a SIGCONT must follow now."""
@@ -184,6 +211,11 @@ class Checker:
         """Nothing but a replacement can be the cause."""
         turns = self.site.turns[run.worker.group]
         need(turns.is_due(run), f"{run.worker} is told to stop without a cause")
+        new = self.site.successor(run)
+        if new is not None:
+            need(may_run(new, self._event, self.site.now), f"{run.worker} is told to stop before {new.worker} is ready")
+            return
+        need(self.site.groups[run.worker.group].plan.update.order == "stop-first", f"{run.worker} has no successor")
         turns.taken.append(run)
 
     def _dumps(self, run: Run, action: Signal) -> bool:
@@ -241,6 +273,9 @@ class Checker:
 
     def _guarded(self, action: GuardRules) -> None:
         """The guard is what the plan says, and is started for a reason."""
+        if self.site.replanned and action != self.site.guard and action == self._guard:
+            return  # it fell in the step in which its rules changed: it was started, and then told the new ones
+        self._guard = action
         need(action == self.site.guard, f"the guard is to be {action} instead of {self.site.guard}")
         due = self.site.guard_falls.due
         need(self.site.replanned or (due is not None and self.site.now >= due - SLACK), "a guard too many")
@@ -274,6 +309,8 @@ class Checker:
         if move.to is State.RUNNING:
             need(run and may_run(run, self._event, self.site.now), f"{where}: {self._event} does not make it ready")
             need(run and (run.checked or not run.health), f"{where}: nobody asks whether it is well")
+            if run is not None and group.is_beside(run) and run.asked_at is None:
+                self._takes_over(group, worker.task, where)
         elif move.to is State.STOPPING:
             if run is not None and self.site.kill_now and run.asked_at is None:
                 self._asked(run)
@@ -283,6 +320,12 @@ class Checker:
         elif move.to is not State.STARTING:
             self._ended(move, group, slot, where)
         slot.state = move.to
+
+    def _takes_over(self, group: GroupBook, task: int, where: str) -> None:
+        """A successor is ready: it has the slot, and the old one is on its way out."""
+        group.swap(task)
+        old = group.beside[task].run
+        need(old is None or old.asked_at is not None, f"{where}: and nobody tells the old one to stop")
 
     def _check_exit(self, move: Transition, run: Run, where: str) -> None:
         """The first record after a leader's end says how it ended, and no other; the kill of the rest is not it."""
@@ -332,7 +375,12 @@ class Checker:
         need(move.to is verdict.to, f"{where}: the verdict is {verdict}")
         got = None if move.retry is None else (move.retry.restarts, move.retry.budget_left)
         need(got == (verdict.retry and verdict.retry[:2]), f"{where}: says {move.retry}, but the recount {verdict}")
+        new = self.site.successor(run)
         slot.run, slot.due = None, None
+        if group.beside.get(move.worker.task) is slot:
+            group.drop(move.worker.task)
+        elif new is not None:
+            group.swap(move.worker.task)
         if move.retry is not None and verdict.retry is not None:
             delay = verdict.retry[2]
             need(abs(move.retry.delay_s - delay) < SLACK, f"{where}: waits {move.retry.delay_s} instead of {delay}")

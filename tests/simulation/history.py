@@ -61,7 +61,10 @@ ESCAPES = (Escape(), Escape(0.5), Escape(None), Escape(3.0), Escape(0.25, heirs=
 WHEN: tuple[When, ...] = ("always", "on-failure", "on-failure", "on-failure", "never")
 CONDITIONS: tuple[Condition, ...] = ("started", "ready", "completed", "ended")
 SOCKETS = ((), (), (Listen("web", "tcp", "::1", 80),), (Listen("web", "tcp", "::1", 80), Listen("in", "unix", "/in")))
-UPDATES = (Update(), Update(), Update(parallel=2), Update(pause=1.0), Update(parallel=9))
+UPDATES = (
+    *(Update(), Update(), Update(parallel=2), Update(pause=1.0), Update(parallel=9)),
+    *(Update("start-first"), Update("start-first", pause=1.0), Update("start-first", parallel=2)),
+)
 MOODS = ((), (), ((0.5, False),), ((0.25, False), (0.5, True)), ((0.0, True), (1.0, False), (2.0, True)))
 READY = (
     *(None, None, None, Ready("notify", timeout=1.0), Ready("http", timeout=2.0), Ready("fd", timeout=30.0)),
@@ -294,7 +297,8 @@ def _changed(random: Random, plan: Plan) -> Plan:
             when = group.restart.when if group.kind == "job" else random.choice(WHEN)
             groups[index] = group._replace(restart=_restart(random)._replace(when=when))
         case 5:
-            groups[index] = group._replace(stop=_stop(random))
+            rule = random.choice(({"stop": _stop(random)}, {"update": random.choice(UPDATES)}))
+            groups[index] = group._replace(**rule)
         case _:
             return _regrouped(random, plan)
     return plan._replace(groups=tuple(groups))

@@ -35,7 +35,7 @@ def check_step(site: SiteBook, manager: Manager, event: Event, live: Mapping[int
     _check_owners(site, manager, live)
     for name, group in site.groups.items():
         _check_group(site, name, group)
-        for slot in group.slots.values():
+        for slot in group.all_slots():
             unsaid = slot.run is not None and must_run(slot, slot.run, event, site.now)
             need(not unsaid, f"{slot.run and slot.run.worker} is ready, and no record says so")
     wrong = site.zygotes.check(site.groups, site.down_at is not None)
@@ -57,6 +57,7 @@ def check_settled(site: SiteBook, manager: Manager) -> None:
     owned = {name: [slot.worker.id.task for slot in group.slots] for name, group in manager.groups.items()}
     need(owned == planned, f"settled with {owned}, wanted {planned}")
     for name, group in site.groups.items():
+        need(not group.beside, f"{name}: {list(group.beside)} have two for ever")
         for task, slot in group.slots.items():
             state = slot.state
             fine = state in (State.RUNNING, State.EXITED, State.FAILED) or (
@@ -70,7 +71,7 @@ def check_settled(site: SiteBook, manager: Manager) -> None:
 def _check_owners(site: SiteBook, manager: Manager, live: Mapping[int, Leader]) -> None:
     """Live pids are exactly what the manager owns, each by the right worker; only waiting has a deadline."""
     told = {pid: run.worker for pid, run in site.by_pid.items()}
-    workers = [slot.worker for group in manager.groups.values() for slot in group.slots]
+    workers = [worker for group in manager.groups.values() for slot in group.slots for worker in slot.workers]
     owned = {worker.pid: worker.id for worker in workers if worker.pid is not None}
     for worker in workers:
         idle = worker.deadline is None or worker.state in (State.STARTING, State.BACKOFF, State.STOPPING)
@@ -82,6 +83,10 @@ def _check_owners(site: SiteBook, manager: Manager, live: Mapping[int, Leader]) 
 def _check_group(site: SiteBook, name: str, group: GroupBook) -> None:
     ordered = [other for other in site.groups.values() if not other.gone and name in dict(other.plan.after)]
     held_up = site.down_at is not None and any(other.runs() for other in ordered)
+    for task, slot in group.beside.items():
+        need(slot.next is None, f"{name}:{task} got a successor and no record says so")
+        if slot.run is not None:
+            _check_run(site, slot.run, False)
     for task, slot in group.slots.items():
         need(slot.next is None, f"{name}:{task} was spawned and no record says so")
         if slot.run is not None:
@@ -116,7 +121,7 @@ def _update(site: SiteBook, group: GroupBook) -> None:
             del group.unmet[name]
     name = group.plan.name
     for task in sorted(group.slots, reverse=True):
-        if (group.gone or task >= group.plan.workers) and group.slots[task].run is None:
+        if (group.gone or task >= group.plan.workers) and group.slots[task].run is None and task not in group.beside:
             del group.slots[task]
         else:
             break
@@ -140,6 +145,7 @@ def _check_turns(site: SiteBook, name: str, group: GroupBook, event: Event) -> N
     turns = site.turns[name]
     if site.down_at is not None or group.gone:
         turns.old.clear()
+        turns.busy.clear()
     turns.look(group, lambda task: site.wants(WorkerId(name, task, 0)), site.now)
     turns.take(group, site.now)
     pauses = turns.rest_until > 0.0 and not isinstance(event, TimePassed)
@@ -151,7 +157,7 @@ def _check_deadline(site: SiteBook, manager: Manager, event: Event) -> None:
     """The manager's deadline is the least of all that are known; after it was told of one, it names no past one."""
     known: list[float] = [] if site.limit_at is None else [site.limit_at]
     for group in site.groups.values():
-        for slot in group.slots.values():
+        for slot in group.all_slots():
             if slot.run is not None and slot.run.kill_at is not None and not slot.run.killed:
                 known.append(slot.run.kill_at)
             elif slot.state is State.BACKOFF and slot.due is not None:
@@ -177,7 +183,7 @@ def _check_deadline(site: SiteBook, manager: Manager, event: Event) -> None:
 
 def _check_end(site: SiteBook, manager: Manager) -> None:
     """The site ends when nothing runs, or waits, or can start; and with the right code."""
-    slots = [slot for group in site.groups.values() for slot in group.slots.values()]
+    slots = [slot for group in site.groups.values() for slot in group.all_slots()]
     if any(slot.run is not None or slot.state is State.BACKOFF for slot in slots):
         need(manager.exit_code is site.said is None, f"the site ends with {manager.exit_code}, and not all is down")
         need(not site.drains, "the drain has begun, and not all is down")

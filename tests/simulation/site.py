@@ -128,7 +128,7 @@ class SiteBook:
             run.pid, run.spawned_at = fact.pid, self.now
             return
         group = self.groups.get(fact.worker.group)
-        slot = group.slots.get(fact.worker.task) if group else None
+        slot = group.find(fact.worker) if group and fact.worker.task in group.slots else None
         if slot is not None and slot.run is not None and slot.run.worker == fact.worker:
             feel(slot, slot.run, fact)
 
@@ -140,7 +140,7 @@ class SiteBook:
 
     def _time_passed(self) -> None:
         for group in self.groups.values():
-            for slot in group.slots.values():
+            for slot in group.all_slots():
                 look(slot, self.now)
         if self.limit_at is not None and self.now >= self.limit_at:
             self.limit_at, self.kill_now = None, True
@@ -188,12 +188,28 @@ class SiteBook:
     def keeps(self, run: Run) -> bool:
         """Whether this very run should go on, as far as it is not to be replaced."""
         group = self.groups[run.worker.group]
-        return self.wants(run.worker) and run.fault is None and group.regroup is None
+        kept = self.wants(run.worker) and run.fault is None and group.regroup is None
+        return kept and (self.has_turn(run) or not group.is_beside(run))
+
+    def has_turn(self, run: Run) -> bool:
+        """Whether the successor of this run, or this successor, is wanted."""
+        task, turns, group = run.worker.task, self.turns[run.worker.group], self.groups[run.worker.group]
+        wanted = self.wants(run.worker) and group.regroup is None
+        wanted = wanted and (run.launch == group.plan.launch or not group.is_beside(run))
+        return wanted and task in turns.busy and task in turns.old
+
+    def successor(self, run: Run) -> Run | None:
+        """Who starts beside this run, to follow it, and is wanted; None if nobody does."""
+        beside = self.groups[run.worker.group].beside.get(run.worker.task)
+        new = beside and beside.run
+        if not new or new is run or new.asked_at is not None or new.end is not None or new.error is not None:
+            return None
+        return new if self.has_turn(new) else None
 
     def find(self, worker: WorkerId) -> tuple[GroupBook, SlotBook]:
         """The books of a worker's group and slot."""
         group = self.groups[worker.group]
-        return group, group.slots.setdefault(worker.task, SlotBook())
+        return group, group.find(worker)
 
     def hear(self, event: Event, now: float) -> None:
         """Note what an event means."""
@@ -281,7 +297,9 @@ class SiteBook:
 
     def _judge(self, run: Run, fact: Exited | StartFailed) -> Verdict:
         group, slot = self.find(run.worker)
-        if not self.wants(run.worker) or run.launch != group.plan.launch:
+        if group.is_beside(run):
+            return self._judge_successor(run)
+        if not self.wants(run.worker) or run.launch != group.plan.launch or self.successor(run):
             return Verdict(State.STOPPED)
         if group.regroup is not None:
             run.joins = True
@@ -300,12 +318,27 @@ class SiteBook:
                 self.end(verdict.code)
         return verdict
 
+    def _judge_successor(self, run: Run) -> Verdict:
+        """It was never ready: the replacement halts, and the old one stays."""
+        if not self.has_turn(run):
+            return Verdict(State.STOPPED)
+        self.trial.failed(*run.worker[:2], for_good=True)
+        turns = self.turns[run.worker.group]
+        turns.busy.discard(run.worker.task)
+        turns.halted = True
+        return Verdict(State.FAILED)
+
     def _over(self, run: Run) -> None:
         """Nothing is left of it: what must become of its slot, given what has happened since the verdict."""
         group, verdict = self.groups[run.worker.group], run.verdict
         wanted = self.wants(run.worker)
         fresh = run.launch == group.plan.launch
         stopped = Verdict(State.STOPPED)
+        if group.is_beside(run):
+            run.final = verdict or stopped
+            if group.owes is not None and group.slots[run.worker.task].state is State.EXITED:
+                self.end(group.owes)
+            return
         if verdict is None or verdict == Verdict(State.BACKOFF):
             joins = run.joins and wanted and fresh and group.regroup is not None
             run.final = Verdict(State.BACKOFF) if joins else stopped
@@ -315,7 +348,10 @@ class SiteBook:
             run.final = verdict
         name, held = run.worker.group, run.worker.task in group.held or run.worker.task >= group.plan.workers
         if run.final.to is State.EXITED and not held and self.plan is not None and self.plan.exit_code_from == name:
-            self.end(status(run))
+            if run.worker.task in group.beside:
+                group.owes = status(run)
+            else:
+                self.end(status(run))
 
     def _loaded(self, answer: Loaded | LoadFailed) -> None:
         self.loading, self.load_again = self.load_again, False
@@ -353,7 +389,8 @@ class SiteBook:
                 self.failures.pop(name, None)
 
     def _replace_stale(self, group: GroupBook) -> None:
-        self._replace(group.plan.name, [run for run in group.runs() if run.launch != group.plan.launch])
+        runs = [slot.run for slot in group.slots.values() if slot.run is not None]
+        self._replace(group.plan.name, [run for run in runs if run.launch != group.plan.launch])
 
     def _replace(self, name: str, runs: list[Run]) -> None:
         """These runs are to be replaced, those of them that are not on their way out."""

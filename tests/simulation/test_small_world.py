@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from procman.plan import Backoff, GroupPlan, Health, Launch, Plan, Ready, ReloadPlan, Restart, Stop
+from procman.plan import Backoff, GroupPlan, Health, Launch, Plan, Ready, ReloadPlan, Restart, Stop, Update
 from tests.simulation.mutants import MUTANTS, load
 from tests.simulation.small_world import LATE, explore
 
@@ -46,6 +46,18 @@ def test_every_interleaving_is_as_designed_and_settles(name: str) -> None:
     explored = explore(plans(POLICIES[name]), DEPTH)
     print(f"{name}: {explored.states} states, {explored.paths} paths, {len(explored.edges)} edges")  # noqa: T201
     assert explored.states > 10 * DEPTH
+
+
+def test_every_interleaving_of_start_first_is_as_designed_and_settles() -> None:
+    before, after = plans(ONE_FOR_ONE)
+    ready, update = Ready("notify", timeout=5.0), Update("start-first")
+    first, second = (
+        site._replace(groups=(site.groups[0]._replace(workers=1, ready=ready, update=update),))
+        for site in (before, after)
+    )
+    explored = explore((first, second), DEPTH + 1)
+    print(f"start-first: {explored.states} states, {explored.paths} paths, {len(explored.edges)} edges")  # noqa: T201
+    assert explored.notices["group.halted"] > 0
 
 
 @pytest.mark.parametrize("rollback", [True, False])

@@ -19,7 +19,7 @@ class Turns:
         """By task: the last generation that is to go."""
         self.busy: set[int] = set()
         self.taken: list[Run] = []
-        """Those whose turn began in this step."""
+        """Those whose turn began in this step, and who were told to end, or got a successor."""
         self.rest_until = 0.0
         self.halted = False
 
@@ -41,6 +41,8 @@ class Turns:
             slot = group.slots.get(task)
             if slot is None or not wants(task):
                 self._done(task, now)
+            elif task in group.beside:
+                self._look_beside(group, task)
             elif slot.run is not None and slot.run.worker.generation > generation:
                 if slot.state is State.RUNNING:
                     self._done(task, now + group.plan.update.pause)
@@ -50,6 +52,13 @@ class Turns:
                 self.halted = True
         if not self.old:
             self.rest_until = 0.0
+
+    def _look_beside(self, group: GroupBook, task: int) -> None:
+        """A successor with an old command has lost its turn."""
+        old, new = group.slots[task].run, group.beside[task].run
+        follows = old is not None and new is not None and new.worker.generation > old.worker.generation
+        if follows and new is not None and new.launch != group.plan.launch:
+            self.busy.discard(task)
 
     def _done(self, task: int, rest_until: float) -> None:
         del self.old[task]
@@ -68,7 +77,7 @@ class Turns:
         """Those that could be told to end, and are not."""
         runs = [slot.run for slot in group.slots.values() if slot.run is not None and slot.run.asked_at is None]
         there = [run for run in runs if run.pid is not None and run.end is None and run.error is None]
-        return [run for run in there if self.is_due(run)]
+        return [run for run in there if self.is_due(run) and run.worker.task not in group.beside]
 
     def may_wait(self, group: GroupBook, now: float) -> bool:
         """Whether those that wait do so with reason."""

@@ -1,10 +1,17 @@
-"""When workers are started again."""
+"""When workers are started again, and how they are replaced."""
 
 from __future__ import annotations
 
 from procman import plan
 from procman.config import model
 from procman.config.values import parse_signal
+
+
+def update_of(group: model.Group) -> plan.Update:
+    """How its workers are replaced. Two runs of a job never overlap for that."""
+    update = group.update
+    order = "stop-first" if group.kind == "job" else update.order
+    return plan.Update(order, update.parallel, update.pause)
 
 
 def restart_of(group: model.Group) -> plan.Restart:

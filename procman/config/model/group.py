@@ -150,6 +150,16 @@ class Group(Defaults):
         return self
 
     @model_validator(mode="after")
+    def _who_starts_first_shows_that_it_is_ready(self) -> Self:
+        if self.update.order == "start-first" and self.ready is None and self.kind != "job":
+            raise BadValueError(
+                "start-first needs to know when the new worker can take over",
+                "add a `ready`, as ready = { notify = true }, or leave the order out",
+                ("update", "order"),
+            )
+        return self
+
+    @model_validator(mode="after")
     def _a_descriptor_has_one_use(self) -> Self:
         first_free = 3 + len(self.listen)
         if self.ready is not None and self.ready.fd is not None and self.ready.fd < first_free:
