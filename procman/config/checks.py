@@ -27,6 +27,7 @@ def cross_checks(document: Document) -> list[Problem]:
         return []
     needs = {name: _needs(group) for name, group in groups.items()}
     problems = [problem for name in groups for problem in _unknown(name, document, needs)]
+    problems += [problem for name in groups for problem in _required(name, groups, document)]
     problems += _cycles(document, needs)
     problems += _exit_code_from(document, groups)
     problems += listen_checks(document, groups)
@@ -43,19 +44,51 @@ def _has_strange_table(document: Document) -> bool:
 
 
 def _needs(group: Any) -> list[str]:
-    after = group.get("after") if isinstance(group, dict) else None
-    names = [after] if isinstance(after, str) else after
+    """The groups that it waits for, by `after` and by `requires`."""
+    return list(dict.fromkeys([*_named(group, "after"), *_named(group, "requires")]))
+
+
+def _named(group: Any, key: str) -> list[str]:
+    said = group.get(key) if isinstance(group, dict) else None
+    names = [said] if isinstance(said, str) else said
     return [name for name in names if isinstance(name, str)] if isinstance(names, (list, dict)) else []
 
 
 def _place(document: Document, name: str, need: str) -> Path:
     """The path of one of a group's needs, in a list or in a table."""
-    after = document.at(("group", name, "after"))
-    return ("group", name, "after", *(() if isinstance(after, str) else (_step(after, need),)))
+    return _place_in(
+        "after" if need in _named(document.at(("group", name)), "after") else "requires", document, name, need
+    )
 
 
-def _step(after: Any, need: str) -> str | int:
-    return after.index(need) if isinstance(after, list) else need
+def _place_in(key: str, document: Document, name: str, need: str) -> Path:
+    said = document.at(("group", name, key))
+    return ("group", name, key, *(() if isinstance(said, str) else (_step(said, need),)))
+
+
+def _step(said: Any, need: str) -> str | int:
+    return said.index(need) if isinstance(said, list) else need
+
+
+def _required(name: str, groups: dict[str, Any], document: Document) -> list[Problem]:
+    """A group that comes and goes, or has no worker, is none to go down with."""
+    problems = []
+    for need in _named(groups[name], "requires"):
+        other = groups.get(need)
+        listen = other.get("listen") if isinstance(other, dict) else None
+        listens = listen if isinstance(listen, list) else [listen]
+        if isinstance(other, dict) and other.get("kind") == "job":
+            message, hint = (
+                f"{need} is a job, which ends",
+                f'to wait for its end, write after = {{ {need} = "completed" }}',
+            )
+        elif any(isinstance(one, dict) and one.get("on_demand") is True for one in listens):
+            message, hint = f"{need} runs on demand, and may be down at any time", f'write after = ["{need}"] instead'
+        else:
+            continue
+        path = _place_in("requires", document, name, need)
+        problems.append(Problem(f"{message}: nothing can require it", hint, path))
+    return problems
 
 
 def _unknown(name: str, document: Document, needs: dict[str, list[str]]) -> list[Problem]:
@@ -93,10 +126,10 @@ def _cycles(document: Document, needs: dict[str, list[str]]) -> list[Problem]:
 def _cycle(document: Document, members: list[str]) -> Problem:
     path = _place(document, members[-1], members[0])
     if len(members) == 1:
-        return Problem(f"{members[0]} waits for itself", "remove it from its own `after`", path, "key")
+        return Problem(f"{members[0]} waits for itself", "remove it there", path, "key")
     shown = members if len(members) < 10 else [*members[:8], "…", members[-1]]
     message = f"these groups wait for each other: {' → '.join([*shown, members[0]])}"
-    return Problem(message, "remove one of these from an `after`, so that one of them can begin", path, "key")
+    return Problem(message, "remove one of these, so that one of them can begin", path, "key")
 
 
 def _exit_code_from(document: Document, groups: dict[str, Any]) -> list[Problem]:

@@ -30,6 +30,8 @@ class GroupPlan(NamedTuple):
     restart: Restart = Restart()
     stop: Stop = Stop()
     after: tuple[tuple[str, Condition], ...] = ()
+    requires: tuple[str, ...] = ()
+    """Groups, each named in `after` as well, without which it goes down, to start anew when they are back."""
     ready: Ready | None = None
     """None: a worker is ready when its program has begun."""
     health: Health | None = None

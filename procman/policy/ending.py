@@ -28,13 +28,15 @@ class Phase(StrEnum):
 class Stock:
     """What is going on in all groups, kept in step one group at a time."""
 
-    __slots__ = ("_failures", "busy")
+    __slots__ = ("_blocked", "_failures", "busy")
 
     def __init__(self) -> None:
         self.busy: set[str] = set()
         """Groups in which something runs or may start by itself; without any, the site ends."""
         self._failures: dict[str, Failure] = {}
         """Groups with a worker that failed for good, the first first."""
+        self._blocked: dict[str, str] = {}
+        """Groups that can never start, and why."""
 
     def take(self, group: Supervisor, planned: bool) -> None:
         """Something has changed in this group; one that is no longer planned matters only while it lives."""
@@ -47,12 +49,19 @@ class Stock:
             self._failures.setdefault(name, group.failure)
         else:
             self._failures.pop(name, None)
+        if group.blocked and planned:
+            self._blocked[name] = group.blocked
+        else:
+            self._blocked.pop(name, None)
 
     @property
     def outcome(self) -> tuple[int, str]:
-        """What a site ends with by itself, and why: 0, or the code of its first failure."""
-        name, first = next(iter(self._failures.items()), ("", None))
-        return (EXIT_CODES[first.kind], f"{name} failed: {first.text}") if first else (0, "nothing is left to run")
+        """What a site ends with by itself, and why: 0, or the code of its first failure; to be blocked is one, too."""
+        for name, failure in self._failures.items():
+            return EXIT_CODES[failure.kind], f"{name} failed: {failure.text}"
+        for name, reason in self._blocked.items():
+            return EXIT_CODES["exit"], f"{name} is blocked: {reason}"
+        return 0, "nothing is left to run"
 
 
 class Shutdown:

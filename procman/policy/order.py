@@ -1,6 +1,7 @@
 """Order between groups: what may start after what, what stops before what, and what can never come.
 
-`after` orders first starts and the site's shutdown; it never stops or restarts anything by itself.
+`after` orders first starts and the site's shutdown; it never stops or restarts anything by itself. `requires` does: a
+group goes down with what it requires, and begins anew with it. (systemd has both apart as well: After= and BindsTo=.)
 """
 
 from __future__ import annotations
@@ -49,6 +50,11 @@ def holds(group: Supervisor, condition: Condition) -> bool:
     return all(_holds_for(slot.worker, condition) for slot in islice(group.slots, group.plan.workers))
 
 
+def _is_up(group: Supervisor) -> bool:
+    """Whether any of it runs, so that who requires it may."""
+    return group.tally[State.RUNNING] > 0
+
+
 def _holds_for(worker: Worker, condition: Condition) -> bool:
     match condition, worker.state:
         case "started", State.STARTING:
@@ -94,19 +100,27 @@ class Order:
                 dependency.pursue(self.goal_at_stop(name), "the site is stopping", step)
 
     def release(self, group: Supervisor, step: Step) -> None:
-        """Start a group whose dependencies hold, or say that they cannot come true any more."""
+        """Start a group whose dependencies hold, or say that they cannot come true any more; one without what it
+        requires goes down.
+        """
+        down = [name for name in group.plan.requires if not _is_up(self._groups[name])]
+        if down and group.goal is Goal.RUN and group.has_work:
+            group.suspend(f"{down[0]} is down", step)
         if group.goal is not Goal.WAIT:
             return
+        group.waits_for.update([(name, condition) for name, condition in group.plan.after if name in down])
         self.latch(group)
         if group.waits_for:
             group.block(self.hopeless(group), step)
         else:
-            group.pursue(Goal.RUN, "its dependencies hold", step)
+            group.block(None, step)
+            group.resume(step)
 
     def latch(self, group: Supervisor) -> None:
         """Strike out what the group waits for and has now come true: once satisfied, it stays so."""
         for dependency, condition in list(group.waits_for.items()):
-            if holds(self._groups[dependency], condition):
+            lacks = dependency in group.plan.requires and not _is_up(self._groups[dependency])
+            if not lacks and holds(self._groups[dependency], condition):
                 del group.waits_for[dependency]
 
     def hopeless(self, group: Supervisor) -> str | None:
@@ -114,6 +128,13 @@ class Order:
         for name in group.waits_for:
             dependency = self._groups[name]
             if not dependency.can_act:
-                how = "is blocked" if dependency.blocked else "failed" if dependency.failure else "has ended"
-                return f"{name} {how}"
+                return f"{name} {_why_never(dependency)}"
         return None
+
+
+def _why_never(group: Supervisor) -> str:
+    if group.blocked:
+        return "is blocked"
+    if group.failure:
+        return "failed"
+    return "has ended" if group.plan.workers else "is not enabled"

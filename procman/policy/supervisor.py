@@ -11,6 +11,7 @@ from procman.policy import pulse, successor
 from procman.policy.edition import why_stale
 from procman.policy.events import Exit, Exited, StartFailed, State
 from procman.policy.hand import Hand, keeps_up
+from procman.policy.hand import start as start_anew
 from procman.policy.order import Goal
 from procman.policy.regroup import Regroup
 from procman.policy.restart import Budget, Ending, Failure, Fate, describe
@@ -27,7 +28,7 @@ class Supervisor:
 
     __slots__ = (
         "blocked", "budget", "coming", "failure", "generations", "goal", "hand", "plan", "refused", "regroup",
-        "rollout", "runs", "slots", "tally", "waits_for",
+        "rollout", "runs", "slots", "suspended", "tally", "waits_for",
     )  # fmt: skip
 
     def __init__(self, plan: GroupPlan, generations: Generations) -> None:
@@ -39,7 +40,9 @@ class Supervisor:
         """Why the last new code could not be imported."""
         self.goal = Goal.WAIT
         self.waits_for = dict(plan.after)
-        """What must still come true before the first start; once satisfied it stays so."""
+        """What must still come true before it starts; once satisfied it stays so, but for what it requires."""
+        self.suspended = False
+        """Whether it was up before, and waits for what it requires."""
         self.blocked: str | None = None
         """Why what it waits for can never come; None if it may, or need not."""
         self.slots: list[Slot] = []
@@ -84,7 +87,8 @@ class Supervisor:
             self.budget, self.regroup, self.failure = Budget(), None, None
         self.runs.follow(old, self)
         if self.goal is Goal.WAIT:
-            self.waits_for = dict(plan.after)
+            met = {need for need in old.after if need[0] not in self.waits_for}
+            self.waits_for = dict([need for need in plan.after if need not in met])
         for slot in self.slots:
             self._follow_plan(slot, changed, step)
         self.fill()
@@ -121,6 +125,26 @@ class Supervisor:
         if reason != self.blocked:
             self.blocked = reason
             step.moved[self.plan.name] = None
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a worker that is wanted has not come to its end."""
+        ended = (State.EXITED, State.FAILED)
+        return any(self.wants(slot.worker) and slot.worker.state not in ended for slot in self.slots)
+
+    def suspend(self, reason: str, step: Step) -> None:
+        """What it requires is down: it goes down as well, and waits."""
+        self.suspended = True
+        self.pursue(Goal.WAIT, reason, step)
+
+    def resume(self, step: Step) -> None:
+        """All that it waits for holds: it starts; after it was suspended anew as a whole, who had ended included."""
+        again, self.suspended, self.goal = self.suspended, False, Goal.RUN
+        if again:
+            tasks = frozenset(range(self.plan.workers)) - self.hand.held
+            start_anew(self, tasks, step, whole=True, reason="what it requires is up again")
+        else:
+            self.pursue(Goal.RUN, "its dependencies hold", step)
 
     def pursue(self, goal: Goal, reason: str, step: Step) -> None:
         """Move every worker towards the goal, for a reason that the log will give."""
@@ -187,7 +211,7 @@ class Supervisor:
 
     def _why_stop(self, worker: Worker, reason: str) -> str | None:
         """Why a worker that runs is to stop; None if it may stay."""
-        if self.goal in (Goal.DOWN, Goal.KILL) or self.runs.expired:
+        if self.goal in (Goal.WAIT, Goal.DOWN, Goal.KILL) or self.runs.expired:
             return reason
         if worker.id.task >= self.plan.workers:
             return "scaled down"

@@ -109,3 +109,32 @@ def test_a_dependency_that_cannot_start_blocks_and_the_status_is_12() -> None:
 def test_a_group_without_workers_holds_nobody_up() -> None:
     site = Drive(group("off", workers=0), group("b", after=(("off", "completed"),)))
     assert started(site) == ["b:0"]
+
+
+def test_a_group_goes_down_with_what_it_requires_and_begins_anew_when_that_is_back() -> None:
+    site = Drive(group("db"), group("api", workers=2, after=(("db", "ready"),), requires=("db",)))
+    site.die("api:1", 0)
+    site.spawns_work = False
+    site.die("db:0", signal=9)
+    assert site.signals == [(0.0, "api:0", 15, "tree")]
+    assert site.reasons[-1] == "db is down"
+    site.die("api:0", signal=15)
+    assert (site.state("api:0"), site.state("api:1")) == ("stopped", "exited")
+    site.tell(Forked(site.id("db:0"), 900))
+    site.tell(Execed(site.id("db:0")))
+    assert sorted(name for _, name in site.starts[-2:]) == ["api:0", "api:1"]
+    assert set(site.reasons[-2:]) == {"what it requires is up again"}
+
+
+def test_one_of_several_workers_that_is_down_takes_nobody_with_it() -> None:
+    site = Drive(group("db", workers=2), group("api", after=(("db", "ready"),), requires=("db",)))
+    site.die("db:0", signal=9)
+    assert (site.signals, site.state("api:0")) == ([], "running")
+
+
+def test_what_requires_a_group_that_has_ended_is_blocked_and_counts_as_failed() -> None:
+    site = Drive(group("db"), group("api", after=(("db", "ready"),), requires=("db",)))
+    site.die("db:0", 0)
+    site.die("api:0", signal=15)
+    assert [notice.reason for notice in site.notices if notice.event == "group.blocked"] == ["blocked: db has ended"]
+    assert site.exit_code == 10

@@ -149,7 +149,9 @@ class GroupBook:
         self.owes: int | None = None
         """The site's exit code, once the predecessor is gone: its one worker has ended normally."""
         self.unmet = dict(plan.after)
-        """What it still waits for before its first start."""
+        """What it still waits for before it starts."""
+        self.suspended = False
+        """Whether it has gone down with what it requires."""
 
     def follow(self, plan: GroupPlan, *, fresh: bool = False) -> bool:
         """Take over a new plan; whether the group counts as changed, as it does if it is to be `fresh`."""
@@ -161,7 +163,8 @@ class GroupBook:
         if self.scaled is not None:
             plan = plan._replace(workers=self.scaled)
         if self.unmet:
-            self.unmet = dict(plan.after)
+            met = {need for need in self.plan.after if need[0] not in self.unmet}
+            self.unmet = dict([need for need in plan.after if need not in met])
         self.plan = plan
         if changed:
             self.restarts.clear()
@@ -218,6 +221,11 @@ class GroupBook:
             old.run.fault = None
             old.run.verdict = Verdict(State.STOPPED)
 
+    @property
+    def is_up(self) -> bool:
+        """Whether anything of it runs that nobody has told to end: then who requires it may."""
+        return any(slot.state is State.RUNNING and slot.run and goes_on(slot.run) for slot in self.slots.values())
+
     def meets(self, condition: Condition) -> bool:
         """Whether what a dependent waits for is true now."""
         if condition == "ended" and self.gave_up:
@@ -272,6 +280,11 @@ class GroupBook:
             return 0.0
         bare: float = min(backoff.max, backoff.initial * backoff.factor ** (slot.streak - 2))
         return bare * (1 + backoff.jitter * draw)
+
+
+def goes_on(run: Run) -> bool:
+    """Whether it has not ended, and nobody has told it to."""
+    return run.end is None and run.error is None and run.asked_at is None and run.fault is None
 
 
 def _follow(run: Run, plan: GroupPlan, changed: bool) -> None:

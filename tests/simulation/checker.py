@@ -342,6 +342,7 @@ class Checker:
             self._regrouped(group, where)
         fresh = run is not None and run.worker.group in self.site.changed
         fresh = fresh or (run is not None and run.worker[:2] in self.site.operator.started)
+        fresh = fresh or group.suspended
         if slot.state is State.BACKOFF:
             due = slot.due is not None and now >= slot.due - SLACK
             need(due or fresh or group.regrouped, f"{where}: too early, due at {slot.due}")
@@ -366,7 +367,8 @@ class Checker:
         """To stopped, backoff, exited or failed."""
         run = slot.run
         if run is None:
-            need(move.to is State.STOPPED and not self.site.wants(move.worker), f"{where}: it was waiting")
+            unwanted = not self.site.wants(move.worker) or not self.site.stands(group)
+            need(move.to is State.STOPPED and unwanted, f"{where}: it was waiting")
             slot.due = None
             return
         verdict = run.final

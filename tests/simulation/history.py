@@ -249,6 +249,7 @@ def _group(random: Random, name: str) -> GroupPlan:
         restart=restart,
         stop=_stop(random),
         after=after,
+        requires=tuple(one for one, condition in after if condition == "ready" and random.random() < 0.5),
         update=random.choice(UPDATES),
         ready=None if job else random.choice(READY),
         health=None if job else random.choice(HEALTH),

@@ -7,7 +7,7 @@ from signal import SIGKILL
 from typing import Any, Protocol
 
 from procman.policy.events import Event, State, TimePassed, WorkerId
-from tests.simulation.books import GroupBook, Run
+from tests.simulation.books import GroupBook, Run, goes_on
 from tests.simulation.checker import need
 from tests.simulation.pulse_book import must_run, ready_due
 from tests.simulation.site import SLACK, SiteBook
@@ -116,9 +116,7 @@ def _check_run(site: SiteBook, run: Run, held_up: bool) -> None:
 
 def _update(site: SiteBook, group: GroupBook) -> None:
     """Whatever a group waits for, and has come true; then nothing of it may stay down that is wanted."""
-    for name, condition in list(group.unmet.items()):
-        if name in site.groups and site.groups[name].meets(condition):
-            del group.unmet[name]
+    resumed = _look_at_dependencies(site, group)
     name = group.plan.name
     for task in sorted(group.slots, reverse=True):
         if (group.gone or task >= group.plan.workers) and group.slots[task].run is None and task not in group.beside:
@@ -133,11 +131,36 @@ def _update(site: SiteBook, group: GroupBook) -> None:
     if site.down_at is not None or group.gone or group.gave_up:
         return
     begun = [task for task, slot in group.slots.items() if slot.state is not State.STOPPED]
+    ended = [task for task, slot in group.slots.items() if slot.state in (State.EXITED, State.FAILED)]
+    need(not resumed or not set(ended) - group.held, f"{name} begins anew without {ended}")
     if group.unmet:
-        need(not begun, f"{name} has begun, and still waits for {group.unmet}")
+        on = [task for task, slot in group.slots.items() if slot.run and slot.run.pid and goes_on(slot.run)]
+        need(not on, f"{name}:{on} runs, and still waits for {group.unmet}")
+        need(group.suspended or not begun, f"{name} has begun, and still waits for {group.unmet}")
     elif group.regroup is None:
         missing = set(range(group.plan.workers)) - set(begun) - group.held
         need(not missing, f"{name}: nobody starts {missing}")
+
+
+def _look_at_dependencies(site: SiteBook, group: GroupBook) -> bool:
+    """Note what holds now, and what is required and down; whether the group begins anew after it was down for that."""
+    down = [name for name in group.plan.requires if name not in site.groups or not site.groups[name].is_up]
+    ended = (State.EXITED, State.FAILED)
+    has_work = any(
+        site.wants(WorkerId(group.plan.name, task, 0)) and slot.state not in ended for task, slot in group.slots.items()
+    )
+    if not group.unmet and down and has_work:
+        group.suspended, group.regroup = True, None
+    if group.unmet or group.suspended:
+        group.unmet.update([(name, condition) for name, condition in group.plan.after if name in down])
+    for name, condition in list(group.unmet.items()):
+        if name not in down and name in site.groups and site.groups[name].meets(condition):
+            del group.unmet[name]
+    if group.unmet or not group.suspended or site.down_at is not None:
+        return False
+    group.suspended = False
+    site.renew(group)
+    return True
 
 
 def _check_turns(site: SiteBook, name: str, group: GroupBook, event: Event) -> None:

@@ -140,12 +140,12 @@ class OperatorBook:
             self.started |= keys
             if verb == "restart" and not (whole and renews(name)):
                 self.restarted |= keys
-            if _start(group, tasks, whole):
+            if start(group, tasks, whole):
                 well.append(name)
         return well
 
 
-def _start(group: GroupBook, tasks: set[int], whole: bool) -> bool:
+def start(group: GroupBook, tasks: set[int], whole: bool) -> bool:
     """Whether no failure for good is left of the group."""
     group.held -= tasks
     if whole:

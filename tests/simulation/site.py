@@ -39,7 +39,7 @@ from procman.policy.events import (
 )
 from procman.policy.requests import Asked, Departed, Down, Reload, Request, Rollback, ShowStatus
 from tests.simulation.books import GroupBook, Run, SlotBook, Verdict
-from tests.simulation.operator_book import OperatorBook
+from tests.simulation.operator_book import OperatorBook, start
 from tests.simulation.pulse_book import feel, look
 from tests.simulation.pump_book import PumpBook
 from tests.simulation.trial_book import TrialBook
@@ -188,13 +188,13 @@ class SiteBook:
     def keeps(self, run: Run) -> bool:
         """Whether this very run should go on, as far as it is not to be replaced."""
         group = self.groups[run.worker.group]
-        kept = self.wants(run.worker) and run.fault is None and group.regroup is None
+        kept = self.stands(group) and self.wants(run.worker) and run.fault is None and group.regroup is None
         return kept and (self.has_turn(run) or not group.is_beside(run))
 
     def has_turn(self, run: Run) -> bool:
         """Whether the successor of this run, or this successor, is wanted."""
         task, turns, group = run.worker.task, self.turns[run.worker.group], self.groups[run.worker.group]
-        wanted = self.wants(run.worker) and group.regroup is None
+        wanted = self.stands(group) and self.wants(run.worker) and group.regroup is None
         wanted = wanted and (run.launch == group.plan.launch or not group.is_beside(run))
         return wanted and task in turns.busy and task in turns.old
 
@@ -205,6 +205,10 @@ class SiteBook:
         if not new or new is run or new.asked_at is not None or new.end is not None or new.error is not None:
             return None
         return new if self.has_turn(new) else None
+
+    def stands(self, group: GroupBook) -> bool:
+        """Whether all that it requires is up."""
+        return all(name in self.groups and self.groups[name].is_up for name in group.plan.requires)
 
     def find(self, worker: WorkerId) -> tuple[GroupBook, SlotBook]:
         """The books of a worker's group and slot."""
@@ -299,7 +303,7 @@ class SiteBook:
         group, slot = self.find(run.worker)
         if group.is_beside(run):
             return self._judge_successor(run)
-        if not self.wants(run.worker) or run.launch != group.plan.launch or self.successor(run):
+        if not self.wants(run.worker) or group.unmet or run.launch != group.plan.launch or self.successor(run):
             return Verdict(State.STOPPED)
         if group.regroup is not None:
             run.joins = True
@@ -331,7 +335,7 @@ class SiteBook:
     def _over(self, run: Run) -> None:
         """Nothing is left of it: what must become of its slot, given what has happened since the verdict."""
         group, verdict = self.groups[run.worker.group], run.verdict
-        wanted = self.wants(run.worker)
+        wanted = self.wants(run.worker) and not group.unmet
         fresh = run.launch == group.plan.launch
         stopped = Verdict(State.STOPPED)
         if group.is_beside(run):
@@ -428,6 +432,11 @@ class SiteBook:
                 slot = self.groups[name].slots.get(task)
                 if slot is not None and slot.run is not None and slot.run.pid is not None:
                     self._replace(name, [slot.run])
+
+    def renew(self, group: GroupBook) -> None:
+        """It begins anew, as one that an operator starts whole."""
+        start(group, set(range(group.plan.workers)) - group.held, whole=True)
+        self.failures.pop(group.plan.name, None)
 
     def _renews(self, name: str) -> bool:
         assert self.plan is not None, "only a site that runs has groups"

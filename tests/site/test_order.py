@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -84,3 +86,17 @@ def test_a_job_that_others_wait_for(tmp_path: Path, end: str, condition: str, be
     with up(tmp_path, site_of(after, job)) as site:
         assert site.wait() == (0 if end == "exit 0" else 10)
         assert site.words == (["job", "next"] if begins else ["job"])
+
+
+def test_a_group_goes_down_with_what_it_requires_and_comes_back_with_it(tmp_path: Path) -> None:
+    text = site_of(group("db", FOREVER), group("api", FOREVER, 'requires = ["db"]'), group("other", FOREVER))
+    with up(tmp_path, text) as site:
+        site.until("worker.running", "api:0")
+        os.kill(site.until("worker.running", "db:0")["pid"], signal.SIGKILL)
+        assert site.until("worker.running", "api:0", 2)["reason"]
+        assert site.told("worker.stopping", "api:0")[0]["reason"] == "db is down"
+        again = site.told("worker.starting", "api:0")[1]["reason"]
+        assert again in ("what it requires is up again", "wanted again")  # perhaps it was still on its way down
+        assert position(site, "backoff", "db:0") < position(site, "stopping", "api:0")
+        assert len(site.told("worker.running", "other:0")) == 1
+        assert site.stop() == 0

@@ -46,6 +46,7 @@ def compile_site(site: model.Site, around: Surroundings) -> plan.Plan:
 def _group(name: str, group: model.Group, around: Surroundings) -> plan.GroupPlan:
     auto = group.workers == "auto"
     workers = around.cpus() if group.workers == "auto" else group.workers
+    needs: dict[str, plan.Condition] = dict.fromkeys(group.requires, "ready")
     return plan.GroupPlan(
         name=name,
         launch=launch_of(name, group, around),
@@ -54,7 +55,8 @@ def _group(name: str, group: model.Group, around: Surroundings) -> plan.GroupPla
         auto=auto and group.enabled,
         restart=restart_of(group),
         stop=plan.Stop(group.stop.signal, group.stop.grace, group.stop.scope),
-        after=tuple(group.after.items()),
+        after=tuple((needs | group.after).items()),
+        requires=group.requires,
         watch=tuple([absolute(_base_of_pattern(name, index, around), glob) for index, glob in enumerate(group.watch)]),
         schedule=_schedule(group),
         deadline=group.deadline,

@@ -13,7 +13,7 @@ from procman.config.model import environment
 from procman.config.model.checks import Health, Ready
 from procman.config.model.defaults import Defaults
 from procman.config.model.listen import Listens
-from procman.config.model.order import After
+from procman.config.model.order import After, Names
 from procman.config.model.python import Arguments, CallableName, ModulePath, Modules, check_program
 from procman.config.table import option
 from procman.config.values import BadValueError
@@ -91,6 +91,11 @@ class Group(Defaults):
         {},
         "The groups that this one waits for: a list (each is to be ready), or a table from the group's name to "
         "started, ready, completed (it ended normally) or ended (in whatever way).",
+    )
+    requires: Names = option(
+        [],
+        "Groups that this one waits for, as with `after`, and goes down with: when nothing of one runs any more it is "
+        "stopped, and it starts anew when that is ready again.",
     )
 
     ready: Ready | None = option(

@@ -1,4 +1,4 @@
-"""`after`: which groups a group waits for."""
+"""`after` and `requires`: which groups a group waits for, and which it goes down with."""
 
 from __future__ import annotations
 
@@ -24,5 +24,12 @@ def _after(value: Any) -> dict[str, str]:
     return dict.fromkeys(value, "ready")
 
 
+def _names(value: Any) -> Any:
+    if isinstance(value, str):
+        raise BadValueError(f"{show(value)} is not a list", f'write it in brackets: ["{value}"]')
+    return value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 _Written = list[str] | dict[str, plan.Condition]
 After = Annotated[dict[str, plan.Condition], BeforeValidator(_after, json_schema_input_type=_Written)]
