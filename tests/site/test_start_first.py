@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.site.running import up
+from tests.site.running import DEADLINE_S, up
 from tests.site.sites import group, site_of
 
 START_FIRST = 'update = { order = "start-first" }'
@@ -50,3 +54,53 @@ def test_a_stop_while_both_are_there_ends_both(tmp_path: Path) -> None:
         site.until_said("begun")
         assert site.stop() == 0
         assert sorted(event["generation"] for event in site.told("worker.stopped", "a:0")) == [1, 2]
+
+
+SERVER = """
+import os, select, signal, socket
+sock, (over, wake) = socket.socket(fileno=3), os.pipe()
+for end in (sock.fileno(), over, wake): os.set_blocking(end, False)
+signal.signal(signal.SIGTERM, lambda *_: None)
+signal.set_wakeup_fd(wake)
+os.write(5, b"\\n")
+while over not in (ready := select.select([sock, over], [], [])[0]):
+    try: client, _ = sock.accept()
+    except BlockingIOError: continue  # the other one was faster
+    client.sendall(os.environ["PROCMAN_GENERATION"].encode())
+    client.close()
+"""
+
+
+def test_replacements_under_load_lose_no_request(tmp_path: Path) -> None:
+    program, path = tmp_path / "server.py", tmp_path / "web"
+    program.write_text(SERVER, encoding="utf-8")
+    listen = f'listen = "unix:{path}"'
+
+    def web(release: int) -> str:
+        env = f'env = {{ RELEASE = "{release}" }}'
+        return site_of(group("a", f"exec {sys.executable} {program}", "ready = { fd = 5 }", START_FIRST, listen, env))
+
+    answers: list[bytes] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(DEADLINE_S)
+                client.connect(str(path))
+                answers.append(client.recv(9))
+
+    with up(tmp_path, web(1)) as site:
+        site.until("worker.running", "a:0")
+        with ThreadPoolExecutor(1) as pool:
+            asking = pool.submit(ask)
+            try:
+                for release in (2, 3, 4):
+                    site.reload(web(release))
+                    site.until("worker.stopped", "a:0", release - 1)
+            finally:
+                over.set()
+            asking.result()
+        assert answers
+        assert set(answers) <= {b"1", b"2", b"3", b"4"}
+        assert site.stop() == 0
