@@ -8,7 +8,6 @@ import os
 import re
 import sys
 import time
-from collections import deque
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -72,14 +71,13 @@ def run(args: argparse.Namespace) -> int:
 def _chosen(
     stream: IO[bytes], files: list[dict[str, Any]], last: int, since_ns: int, pattern: re.Pattern[bytes] | None
 ) -> Iterator[Line]:
-    """The last of the past, then what comes."""
-    past: deque[Line] = deque(maxlen=last)
+    """The last of the past, in the order of time, then what comes."""
     coming = live(stream)
     kept = [line for line in iter(lambda: next(coming, None), None) if _fits(line, since_ns, pattern)]
     if len(kept) < last:
-        past.extend(line for line in older(files) if _fits(line, since_ns, pattern))
-    past.extend(kept)
-    yield from past
+        kept[:0] = [line for line in older(files) if _fits(line, since_ns, pattern)]
+        kept.sort(key=lambda line: line.time_ns)  # stable: of one worker the older ones stay before
+    yield from kept[len(kept) - min(last, len(kept)) :]
     yield from (line for line in coming if line is not None and _fits(line, 0, pattern))
 
 

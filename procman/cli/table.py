@@ -13,7 +13,7 @@ from typing import Protocol
 
 from procman.policy.events import State
 from procman.policy.requests import GroupStatus, SiteStatus, WorkerStatus
-from procman.words import duration
+from procman.words import duration, size_of
 
 _DIM, _BOLD = "2", "1"
 _STYLES = {
@@ -57,6 +57,8 @@ def render(status: SiteStatus, pid: int, uses: Mapping[int, Use], colour: bool, 
     notes = [note for group in status.groups for note in _notes(group)]
     if status.strays:
         notes.append(f"{_count(status.strays, 'stray')}: left their workers without a trace, and end with the site")
+    if status.lost_lines:
+        notes.append(f"output: {_count(status.lost_lines, 'line')} not written ({size_of(status.lost_bytes)})")
     if notes:
         lines += ["", *(_clip(note, columns) for note in notes)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
@@ -135,4 +137,4 @@ def _size(size: float) -> str:
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

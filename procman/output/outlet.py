@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from procman.output.framing import Lines
 from procman.output.styles import Origin, Style
+from procman.words import size_of
 
 _BATCH = 1 << 18
 _PIECES = 64
@@ -102,6 +103,12 @@ class Outlet:
     def pending(self) -> bool:
         """Whether anything has not been written."""
         return bool(self._rest or self._queue)
+
+    @property
+    def lines(self) -> int:
+        """How many lines have not been written."""
+        waiting = [bytes(data) for _, data in self._queue.values() if not isinstance(data, Loss)]
+        return sum(data.count(b"\n") for data in (*map(bytes, self._rest), *waiting))
 
     def put(self, lane: Lane, data: Lines) -> None:
         """Take lines, already in their style. They are written by `flush`."""
@@ -250,11 +257,3 @@ class Outlet:
 
 def _packed(data: Lines | Loss) -> Any:
     return [data.lines, data.size, data.reason] if isinstance(data, Loss) else bytes(data).decode("latin-1")
-
-
-def size_of(size: int) -> str:
-    """`96 kB`, for people."""
-    for unit, factor in (("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1000)):
-        if size >= factor:
-            return f"{size / factor:.3g} {unit}"
-    return f"{size} B"

@@ -87,15 +87,18 @@ class Readers:
         outlet.close()
 
     def _files(self, wanted: Selection, entries: list[Entry]) -> list[dict[str, Any]]:
-        """Where older lines of these workers are, and how much of the files' ends the rings hold as well."""
+        """Where older lines of these workers are, and how many of the files' last lines the rings hold as well."""
         files: dict[str, dict[str, Any]] = {}
         for pipe in self._pipes:
-            outlet = next((lane.outlet for lane in pipe.lanes if isinstance(lane.outlet, FileOutlet)), None)
-            if outlet is None or not selects(wanted, pipe.origin):
+            lane = next((lane for lane in pipe.lanes if isinstance(lane.outlet, FileOutlet)), None)
+            if lane is None or not selects(wanted, pipe.origin):
                 continue
+            outlet, (sink, _) = lane.outlet, lane.about
             with suppress(OSError):
                 status = os.stat(outlet.name)  # noqa: PTH116
-                kept = sum(len(entry.lines) for entry in entries if entry.file == outlet.name) - outlet.weight
-                about = {"path": outlet.name, "inode": status.st_ino, "size": status.st_size, "kept": max(0, kept)}
+                kept = [entry for entry in entries if entry.file == outlet.name]
+                lines = sum(bytes(entry.lines).count(b"\n") for entry in kept) - outlet.lines
+                about = {"path": outlet.name, "inode": status.st_ino, "size": status.st_size, "format": sink["format"]}
+                about |= {"kept": max(0, lines), "before_ns": kept[0].time_ns if kept else time.time_ns()}
                 files.setdefault(outlet.name, {**about, "group": pipe.origin.group, "task": pipe.origin.task})
         return [*files.values()]

@@ -55,6 +55,11 @@ def test_no_line_is_wider_than_the_terminal(columns: int) -> None:
     assert max(map(len, render(SITE, 4000, USES, False, columns).splitlines()[2:])) <= columns
 
 
+def test_lines_that_could_not_be_written_are_counted_below() -> None:
+    text = render(SITE._replace(lost_lines=1204, lost_bytes=96_000), 4000, USES, False, 80)
+    assert text == AT_80 + "output: 1,204 lines not written (96 kB)\n"
+
+
 def test_only_states_and_headings_have_colours() -> None:
     text = render(SITE, 4000, USES, True, 80)
     assert "\x1b[32mrunning\x1b[0m" in text
