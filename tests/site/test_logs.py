@@ -1,4 +1,4 @@
-"""`procman logs` of real sites: from the pump and from files, put aside and compressed ones included, and what comes."""
+"""`procman logs` of real sites: from the pump and from files, put aside and compressed too, and what comes."""
 
 from __future__ import annotations
 
