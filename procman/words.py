@@ -1,4 +1,4 @@
-"""How procman says signals, durations, sizes and capabilities, everywhere the same. Pure; never prints."""
+"""How procman says signals, durations and capabilities, everywhere the same. Pure; never prints."""
 
 from __future__ import annotations
 
@@ -42,11 +42,3 @@ def duration(seconds: float) -> str:
     if rest:
         parts.append(f"{rest}s")
     return "".join(parts[:2])
-
-
-def size_of(size: int) -> str:
-    """`96 kB`, for people."""
-    for unit, factor in (("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1000)):
-        if size >= factor:
-            return f"{size / factor:.3g} {unit}"
-    return f"{size} B"

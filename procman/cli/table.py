@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from procman.output.outlet import size_of
 from procman.policy.events import State
 from procman.policy.requests import GroupStatus, SiteStatus, WorkerStatus
-from procman.words import duration, size_of
+from procman.words import duration
 
 _DIM, _BOLD = "2", "1"
 _STYLES = {

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 from procman.output.framing import Lines
 from procman.output.styles import Origin, Style
-from procman.words import size_of
 
 _BATCH = 1 << 18
 _PIECES = 64
@@ -257,3 +256,11 @@ class Outlet:
 
 def _packed(data: Lines | Loss) -> Any:
     return [data.lines, data.size, data.reason] if isinstance(data, Loss) else bytes(data).decode("latin-1")
+
+
+def size_of(size: int) -> str:
+    """`96 kB`, for people."""
+    for unit, factor in (("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1000)):
+        if size >= factor:
+            return f"{size / factor:.3g} {unit}"
+    return f"{size} B"

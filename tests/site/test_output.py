@@ -6,7 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+from time import monotonic
+
+import pytest
 
 from tests.site.running import DEADLINE_S, ROOT, up
 from tests.site.sites import FOREVER, group, python, site_of
@@ -74,3 +78,52 @@ def test_logs_shows_the_last_lines_of_who_is_named(tmp_path: Path) -> None:
         assert logs(name, "-n", "2", "web:0") == "web.0 | line 199\nweb.0 | done\n"
         assert logs(name, "--grep", "line 19$") == "web.0 | line 19\n"
         assert logs(name, "other") == ""
+
+
+def test_a_stopped_pump_delays_no_restart_and_its_workers_lose_nothing(tmp_path: Path) -> None:
+    say = "while read -r line; do echo $line; done < fifo; kill -9 $$"
+    restart = "restart = { max_restarts = 5, backoff = false }"
+    web = group("web", say, 'output = { to = { file = "web.log" } }', 'cwd = "."', restart)
+    os.mkfifo(tmp_path / "fifo")
+    with up(tmp_path, site_of(web, site="control = false")) as site:
+        site.until("worker.running", "web:0")
+        pump = site.helper()
+        os.kill(pump, signal.SIGSTOP)
+        try:
+            for life in range(1, 4):
+                with (tmp_path / "fifo").open("w", encoding="utf-8") as end:
+                    print(f"life {life}", file=end, flush=True)
+                site.until("worker.running", "web:0", count=life + 1)
+            assert site.states("web:0").count("running") == 4
+        finally:
+            with suppress(ProcessLookupError):  # on a very slow machine it was ended as one that hangs
+                os.kill(pump, signal.SIGCONT)
+        with (tmp_path / "fifo").open("w", encoding="utf-8") as end:
+            print("the end", file=end, flush=True)
+            file, deadline = tmp_path / "web.log", monotonic() + DEADLINE_S
+            while not file.exists() or "the end" not in file.read_text(encoding="utf-8"):
+                assert monotonic() < deadline
+                site.pause(0.02)
+            said = (tmp_path / "web.log").read_text(encoding="utf-8").splitlines()
+            assert [line for line in said if not line.startswith("…")] == ["life 1", "life 2", "life 3", "the end"]
+            site.stop()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "painted"),
+    [
+        ((), {}, False),  # a pipe
+        ((), {"FORCE_COLOR": "1"}, True),
+        ((), {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        (("--color", "always"), {"NO_COLOR": "1"}, True),
+        (("--color", "never"), {"FORCE_COLOR": "1"}, False),
+    ],
+)
+def test_the_prefix_view_has_colours_as_environment_and_option_say(
+    arguments: tuple[str, ...], env: dict[str, str], painted: bool, tmp_path: Path
+) -> None:
+    web = group("web", "printf '\\033[31mred\\033[0m\\n'; exec sleep 3600", 'output = "prefix"')
+    with up(tmp_path, site_of(web, site="control = false"), *arguments, env=env) as site:
+        shown = "\x1b[36mweb.0 |\x1b[0m \x1b[31mred\x1b[0m\x1b[0m" if painted else "web.0 | red"
+        site.until_said(shown)
+        assert site.words == [shown]
