@@ -101,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parser_of(argv: Sequence[str] = ()) -> Parser:
-    """The parser; of one command alone, if the first word names it: a command is to be quick."""
+    """The parser; of one command alone, if it is named where it should be: a command is to be quick."""
     parser = Parser(
         prog="procman",
         description="Runs a site: groups of processes, restarted within a budget.",
@@ -112,10 +112,17 @@ def parser_of(argv: Sequence[str] = ()) -> Parser:
     parser.add_argument("-s", "--site", metavar="SITE", help="the site, for the commands that talk to a running one")
     parser.add_argument("--version", action="version", version=f"procman {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    named = [COMMANDS[word] for word in argv[:1] if word in COMMANDS]
+    named = [COMMANDS[word] for word in _after_site(argv)[:1] if word in COMMANDS]
     for module in dict.fromkeys(named or COMMANDS.values()):
         import_module(f"procman.cli.{module}").add_parser(commands)
     return parser
+
+
+def _after_site(argv: Sequence[str]) -> Sequence[str]:
+    """The words from the command on: `-s SITE` may stand before it."""
+    if argv[:1] in (["-s"], ["--site"]):
+        return argv[2:]
+    return argv[1:] if argv[:1] and argv[0].startswith(("-s", "--site=")) else argv
 
 
 def _check_command(parser: Parser, word: str) -> None:

@@ -112,3 +112,17 @@ def test_a_current_directory_that_is_gone_is_told(tmp_path: Path) -> None:
         2,
         "procman up: error: the current directory has been removed\nhint: cd to one that exists\n",
     )
+
+
+@pytest.mark.parametrize("before", [(), ("-s", "shop"), ("-sshop",), ("--site", "shop"), ("--site=shop",)])
+def test_a_command_reads_the_code_of_no_other_wherever_the_site_is_named(before: tuple[str, ...]) -> None:
+    code = "import sys; from procman.cli.main import main; main(sys.argv[1:]); print(*sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", code, *before, "status", "-s", "nobody"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    loaded = {name.rpartition(".")[2] for name in run.stdout.split() if name.startswith("procman.cli.")}
+    assert ("status" in loaded, loaded & (set(main.COMMANDS.values()) - {"status"})) == (True, set())
