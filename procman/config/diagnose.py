@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
+from textwrap import wrap
 from typing import NamedTuple
 
 from procman.config.document import Document, Path, Place, Problem, Source
@@ -16,7 +17,7 @@ MOST_SHOWN = 100
 MOST_LOCATED = 10_000
 """Further problems are only counted: a file of a million mistakes is not worth a million searches."""
 
-_WIDTH = 100
+_WIDTH, _NARROW = 100, 80
 
 
 class Diagnosis(NamedTuple):
@@ -91,7 +92,15 @@ def _block(problem: Problem, place: Place, *, colour: bool) -> str:
         whole = text[start : end if end >= 0 else len(text)]
         shown, caret = _excerpt(whole, column - 1, place.end - place.start)
         block += f"{line:5} | {shown}\n      | {red}{caret}{off}\n"
-    return block + (f"{cyan}hint:{off} {_clean(problem.hint)}\n" if problem.hint else "")
+    return block + (f"{cyan}hint:{off} {_wrapped(problem.hint)}\n" if problem.hint else "")
+
+
+def _wrapped(hint: str) -> str:
+    """A hint in lines that a narrow terminal holds, where it is a long list."""
+    if len(hint) <= _WIDTH:
+        return _clean(hint)
+    lines = wrap(_clean(hint), _NARROW - len("hint: "), break_long_words=False, break_on_hyphens=False)
+    return "\n      ".join(lines)
 
 
 def _excerpt(line: str, start: int, length: int) -> tuple[str, str]:
