@@ -27,6 +27,10 @@ class Version(NamedTuple):
     plan: Plan
     digest: str
 
+    def is_same(self, other: Version) -> bool:
+        """Whether it is the same configuration, whichever commits and files they come from."""
+        return self.plan == other.plan._replace(origin=self.plan.origin, sources=self.plan.sources)
+
 
 class Trial:
     """A plan that is to prove itself."""
@@ -116,7 +120,8 @@ class Probation:
 
     def begin(self, version: Version, now: float) -> Trial | None:
         """A plan has been loaded and applied: the trial that it is on now, None if it needs none."""
-        if self.trial and self.trial.version.plan == version.plan:
+        if self.trial and self.trial.version.is_same(version):
+            self.trial.version = version
             return self.trial  # the same once more: its time goes on
         self.close("overtaken by another change")
         groups = self._changed_by(version.plan)
@@ -158,6 +163,5 @@ class Probation:
         return frozenset(name for effect, names in effects.items() if effect != "stopped" for name in names)
 
     def _keep(self, version: Version) -> None:
-        if self.good and self.good[0].plan == version.plan:
-            return
-        self.good = [version, *self.good][:KEPT]
+        before = self.good[1:] if self.good and self.good[0].is_same(version) else self.good
+        self.good = [version, *before][:KEPT]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from procman.plan import Restart, Stop
+from procman.plan import Origin, Plan, ReloadPlan, Restart, Stop
 from procman.policy.events import Load, Loaded, LoadFailed, RunLoader, StartFailed
+from procman.policy.probation import Probation, Version
 from tests.policy.drive import Drive, changed, group
 
 ALL = Restart(strategy="one-for-all", max_restarts=2)
@@ -130,6 +131,27 @@ def test_two_reloads_at_once_end_in_the_last_one() -> None:
     assert plan is not None
     assert site.manager.handle(Loaded(plan, "digest"), 0.0).actions == [RunLoader()]
     assert RunLoader() not in site.manager.handle(Loaded(plan, "digest"), 0.0).actions
+
+
+def test_the_same_configuration_from_another_commit_is_no_other_plan_to_go_back_to() -> None:
+    first, second = Version(Plan("site", (group("a"),)), "1"), Version(Plan("site", (changed(group("a")),)), "2")
+    committed = second._replace(plan=second.plan._replace(origin=Origin("abc", dirty=False), sources=("/b.toml",)))
+    probation = Probation()
+    for version in (first, second, committed):
+        assert probation.begin(version, 0.0) is None
+    assert (probation.good, probation.before()) == ([committed, first], first)
+
+
+def test_probation_goes_on_when_what_is_on_trial_is_committed() -> None:
+    reload = ReloadPlan(probation=9.0)
+    old = Version(Plan("site", (group("a"),)), "1")
+    new = Version(Plan("site", (changed(group("a")),), reload=reload), "2")
+    committed = new._replace(plan=new.plan._replace(origin=Origin("abc", dirty=False)))
+    probation = Probation()
+    probation.begin(old, 0.0)
+    trial = probation.begin(new, 1.0)
+    assert trial is not None
+    assert (probation.begin(committed, 5.0), trial.until, trial.overtaken) == (trial, 10.0, "")
 
 
 def test_a_site_waits_for_a_reload_before_it_ends_by_itself() -> None:

@@ -205,7 +205,7 @@ FAULTS: dict[str, tuple[str, str]] = {
     "who is down at the end of probation is up": ("not in (State.RUNNING, State.EXITED):", "not in State:"),
     "probation is never over": ("step.now >= step.trial.until", "step.now >= 1e9"),
     "a plan that has failed starts once more": ("and self.trial.is_lost and group in", "and False and group in"),
-    "the same plan again begins probation anew": ("if self.trial and self.trial.version.plan ==", "if 0 =="),
+    "the same plan again begins probation anew": ("if self.trial and self.trial.version.is_same(version)", "if False"),
     "an old budget after a rollback": ("trial.failure, trial.groups)", "trial.failure)"),
     "back to the plan that failed": ("self._probation.good[0], step", "trial.version, step"),
     "rollback by hand goes nowhere": ("self.good if self.trial else self.good[1:]", "self.good"),
