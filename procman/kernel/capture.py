@@ -31,10 +31,11 @@ class Capture:
         """See `given.Provider`."""
         worker, output = spawn.worker, self._resolved(spawn.launch.output)
         kinds = {output.stdout.kind, output.stderr.kind}
+        wanted = spawn.ready.target if spawn.ready is not None and spawn.ready.by == "log" else ""
         if kinds == {"inherit"}:
             return NOTHING
         try:
-            run = self._capture(worker, output) if kinds - {*NOWHERE} else None
+            run = self._capture(worker, output, wanted) if wanted or kinds - {*NOWHERE} else None
             if "null" in kinds and self._null < 0:
                 self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
@@ -55,9 +56,9 @@ class Capture:
         if run is not None:
             (self._pump.forget if run.pid is None else self._pump.end)(run)
 
-    def _capture(self, worker: WorkerId, output: Output) -> Run:
+    def _capture(self, worker: WorkerId, output: Output, wanted: str) -> Run:
         self._count += 1
-        run = self._runs[worker] = Run(self._count, worker, output)
+        run = self._runs[worker] = Run(self._count, worker, output, wanted)
         self._pump.expect(run)
         return run
 

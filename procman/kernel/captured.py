@@ -20,12 +20,16 @@ NOWHERE = ("inherit", "null")
 class Run:
     """A run whose output is captured."""
 
-    __slots__ = ("_output", "_pipes", "_streams", "again", "ended", "number", "pid", "worker")
+    __slots__ = ("_output", "_pipes", "_streams", "_wanted", "again", "ended", "number", "pid", "worker")
 
-    def __init__(self, number: int, worker: WorkerId, output: Output) -> None:
-        """`number` is how the pump knows it. Raises OSError where no pipe is to be had."""
+    def __init__(self, number: int, worker: WorkerId, output: Output, wanted: str = "") -> None:
+        """`number` is how the pump knows it, `wanted` a pattern of which it tells once a line matches.
+
+        Raises OSError where no pipe is to be had.
+        """
         self.number, self.worker, self._output = number, worker, output
-        self._streams = _streams(output)
+        self._wanted = wanted
+        self._streams = _streams(output, ("inherit",) if wanted else NOWHERE)
         self._pipes: list[tuple[int, int]] = []
         self.pid: int | None = None
         """None: not started yet."""
@@ -67,6 +71,7 @@ class Run:
             "pid": self.pid,
             "streams": self._streams,
             "output": output,
+            "ready": self._wanted,
             "again": self.again,
         }
 
@@ -79,12 +84,12 @@ class Run:
         self._pipes = []
 
 
-def _streams(output: Output) -> list[str]:
+def _streams(output: Output, unread: Sequence[str]) -> list[str]:
     """One pipe for both where it does not matter which is which: so their lines stay in order."""
     if output.stdout == output.stderr and not output.stdout.tells_streams_apart:
         return ["both"]
     streams = (("stdout", output.stdout), ("stderr", output.stderr))
-    return [stream for stream, sink in streams if sink.kind not in NOWHERE]
+    return [stream for stream, sink in streams if sink.kind not in unread]
 
 
 def _sink(sink: Sink, worker: WorkerId) -> dict[str, Any]:

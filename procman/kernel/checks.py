@@ -142,6 +142,11 @@ class Checks:
             watched.asking.append(asking)
             asking.begin(max(rule.start_after, rule.interval))
 
+    def shown(self, worker: WorkerId) -> None:
+        """A worker has written the line that shows that it is ready."""
+        if worker in self._watched:
+            self._ready(self._watched[worker], True, "it has written the line that shows it")
+
     def reaped(self, pid: int, code: int) -> bool:
         """Whether a child that has ended was one that asked."""
         run = self._runs.pop(pid, None)

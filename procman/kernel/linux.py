@@ -110,6 +110,7 @@ class LinuxKernel:
         self.pump = Pump(
             poller, self._spawner, lambda reason: self.tell(HelperEnded("pump", reason, draw())), self.tell
         )
+        self.pump.ready = self._checks.shown
         given_by: tuple[Provider, ...] = (self._cgroups, Capture(self.pump), *providers, self._checks)
         self._starter = Starter(poller, self._spawner, given_by, self._facts.append, self._begun)
         kinds = helper_kinds(poller, self._spawner, self._guard, self.pump, library, self.tell)

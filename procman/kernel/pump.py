@@ -58,6 +58,8 @@ class Pump:
         self._look_at: float | None = None
         self.said: Callable[[WorkerId, Words], None] = lambda _worker, _words: None
         """Takes the last words of a worker, once."""
+        self.ready: Callable[[WorkerId], None] = lambda _worker: None
+        """Takes a worker that has written the line which shows that it is ready."""
         self.colour = False
         """Whether procman's stdout wants colours."""
 
@@ -214,6 +216,8 @@ class Pump:
                 if run is not None:
                     self.forget(run)
                     self.said(run.worker, (tuple(message["tail"]), message["exception"]))
+            case "ready":
+                self.ready(WorkerId(*message["worker"]))
             case "lost":
                 values = (message[name] for name in ("outlet", "lines", "bytes", "reason", "over"))
                 self._deliver(OutputLost(*values))

@@ -7,7 +7,8 @@ From the core, each with `do`:
 
     begin    first of all: `site`, `colour`. Descriptor, perhaps: the state of a former pump
     open     a worker has begun: `id`, `worker` (group, task, generation), `pid`, `streams`, `output` (an OutputPlan),
-             `again` if a pump that had it was killed. Descriptors: the reading end of a pipe for each stream
+             `ready` (a regular expression, or ""), `again` if a pump that had it was killed. Descriptors: the reading
+             end of a pipe for each stream
     end      the worker `id` has ended: its pipes are emptied, then `ended` is the answer
     ring     how many bytes of each group's lines are kept: `size`
     logs     `select` (pairs of group and task, null for all of the group), `follow`. Descriptor: who wants to know
@@ -19,7 +20,7 @@ From the pump:
     ended    `id`, `tail` (its last lines on stderr), `exception` (what a traceback ends with, or "")
     lost     lines were not written: `outlet`, `worker` (null: several), `lines` and `bytes` in all, `reason`; `over`
              once they are written again
-    ready    `id`: a line has matched the worker's `ready` pattern
+    ready    `worker`: a line of it has matched its `ready` pattern
     retired  it ends; its state is in the descriptor that comes with this
     pong
 """

@@ -95,7 +95,7 @@ class Pump:
         pipe.tail.take(lines)
         if pipe.wanted is not None and pipe.wanted.search(lines):
             pipe.wanted = None
-            self._reports.send({"say": "ready", "id": pipe.worker})
+            self._reports.send({"say": "ready", "worker": pipe.origin[:3]})
         if any(lane.must_wait for lane in pipe.lanes):
             self._pipes.pause(pipe)
 

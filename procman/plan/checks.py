@@ -14,7 +14,7 @@ class Ready(NamedTuple):
 
     by: ReadyBy
     target: str = ""
-    """http: a URL; tcp: an address; log: a regular expression. A template, as the strings of a `Launch`."""
+    """http: a URL, tcp: an address: templates, as the strings of a `Launch`. log: a regular expression, no template."""
     command: tuple[str, ...] = ()
     """exec: what is to end with status 0; templates."""
     fd: int = -1

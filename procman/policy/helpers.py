@@ -150,10 +150,11 @@ def calendar_of(plan: Plan) -> Calendar | None:
 
 
 def pump_of(plan: Plan) -> PumpRules | None:
-    """The order of the pump, which writes what workers say; None where all write for themselves."""
+    """The order of the pump, which reads what workers say; None where all write for themselves, and nobody looks."""
     outputs = [group.launch.output for group in plan.groups]
     kinds = {sink.kind for output in outputs for sink in (output.stdout, output.stderr)}
-    return PumpRules(plan.name, plan.output_ring) if kinds - {"inherit", "null"} else None
+    looks = any(group.ready and group.ready.by == "log" for group in plan.groups)
+    return PumpRules(plan.name, plan.output_ring) if looks or kinds - {"inherit", "null"} else None
 
 
 def watch_list_of(plan: Plan) -> WatchList | None:

@@ -350,3 +350,25 @@ def test_every_kind_of_check_reaches_the_plan(tmp_path: Path) -> None:
 )
 def test_a_check_that_proves_nothing_is_an_error(tmp_path: Path, rules: str, said_: str) -> None:
     assert said_ in said(load(tmp_path, LEAST + rules + "\n"))
+
+
+def test_whoever_is_ready_by_a_line_has_output_that_can_be_read(tmp_path: Path) -> None:
+    made = plan_of(tmp_path, LEAST + 'ready = { log = "^up$$" }\noutput = { to = "inherit", stderr = "null" }\n')
+    assert made.groups[0].ready == plan.Ready("log", "^up$")
+    output = made.groups[0].launch.output
+    assert (output.stdout.kind, output.stderr.kind) == ("prefix", "null")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "what"),
+    [
+        ("started (", "no regular expression: missing ), unterminated subpattern at position 8"),
+        ("", "no text of 1 to 1000 characters"),
+        ("x" * 1001, "no text of 1 to 1000 characters"),
+        ("(up)?", "matches an empty line, too"),
+    ],
+)
+def test_a_pattern_that_shows_nothing_is_an_error(tmp_path: Path, pattern: str, what: str) -> None:
+    result = load(tmp_path, LEAST + f'ready = {{ log = "{pattern}" }}\n')
+    assert heads(result)[0].startswith("site.toml:4:17: ")
+    assert what in heads(result)[0]

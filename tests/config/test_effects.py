@@ -66,6 +66,7 @@ SAMPLES: dict[str, tuple[str, ...]] = {
             ("tcp", ('"127.0.0.1:1"', '"127.0.0.1:2"')),
         )
     },
+    "ready.log": tuple(f"{COMMAND}ready = {{ log = '{pattern}' }}" for pattern in ("up", "ready")),
     **{
         key: tuple(COMMAND + "{} = {{ exec = 'true', {} = {} }}".format(*key.split("."), value) for value in pair)
         for key, pair in (

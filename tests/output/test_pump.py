@@ -92,3 +92,4 @@ def test_a_line_that_is_looked_for_is_told_once() -> None:
         web.write(b"not started on port 1\nstarted on port 8000\nstarted on port 8001\n")
         core.end(web)
         assert [message["say"] for message in core.said] == ["ready", "ended"]
+        assert core.said[0]["worker"] == ["web", 0, 1]

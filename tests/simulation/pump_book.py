@@ -19,7 +19,8 @@ class PumpBook:
     def follow(self, plan: Plan) -> None:
         """A plan is applied."""
         sinks = [sink for group in plan.groups for sink in (group.launch.output.stdout, group.launch.output.stderr)]
-        if any(sink.kind not in ("inherit", "null") for sink in sinks):
+        looked_at = any(group.ready is not None and group.ready.by == "log" for group in plan.groups)
+        if looked_at or any(sink.kind not in ("inherit", "null") for sink in sinks):
             self.wanted = PumpRules(plan.name, plan.output_ring)
 
     def run(self, order: PumpRules, now: float, slack: float) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from procman.plan import GroupPlan, Launch, Output, Plan, Restart, Sink
+from procman.plan import GroupPlan, Launch, Output, Plan, Ready, Restart, Sink
 from procman.policy import manager as shipped
 from tests.simulation.mutants import Mutant, load
 from tests.simulation.play import play
@@ -16,17 +16,20 @@ FAULTS = {
         "    if pump := pump_of(plan):",
         '    helpers.drop("pump", step)\n    if pump := pump_of(plan):',
     ),
+    "nobody looks for a line": ("if looks or kinds", "if kinds"),
     "a fallen pump is not replaced": ("helper.deadline = step.now + delay", "helper.deadline = None"),
     "an old ring for ever": ("elif order != helper.order:", "elif False:"),
 }
 
 
 def site(seed: int) -> Plan:
-    """Of two groups one's lines go to the pump, or both's."""
-    captured = Output(Sink("json"), Sink("prefix"))
+    """Of two groups one's lines go to the pump, or both's; now and then it only looks for a line of theirs."""
+    looks = seed % 4 == 0
+    captured = Output(Sink("null"), Sink("null")) if looks else Output(Sink("json"), Sink("prefix"))
     web = Launch(("serve",), "/", output=captured)
     db = Launch(("store",), "/", output=captured if seed % 2 else Output())
-    groups = (GroupPlan("db", db, restart=Restart(max_restarts=3)), GroupPlan("web", web, workers=2))
+    ready = Ready("log", "up") if looks else None
+    groups = (GroupPlan("db", db, restart=Restart(max_restarts=3)), GroupPlan("web", web, workers=2, ready=ready))
     return Plan("shop", groups, output_ring=1 << 16 + seed % 3)
 
 

@@ -58,6 +58,26 @@ def test_a_line_on_its_descriptor_is_readiness_and_its_closing_without_one_is_a_
         assert "descriptor 5" in site.told("worker.failed", "b:0")[0]["reason"]
 
 
+@pytest.mark.parametrize("output", ["inherit", "null", "json"])
+def test_a_line_of_its_output_shows_that_it_is_ready_wherever_that_goes(tmp_path: Path, output: str) -> None:
+    go = tmp_path / "go"
+    os.mkfifo(go)
+    command = f"echo not started yet; read -r _ < {go}; echo started on port 1 >&2; {FOREVER}"
+    options = ('ready = { log = "^started on port [0-9]+$$" }', f'output = "{output}"')
+    with up(tmp_path, site_of(group("a", command, *options))) as site:
+        site.until("worker.starting", "a:0")
+        go.write_text("go\n", encoding="utf-8")  # waits until it reads
+        assert site.until("worker.running", "a:0")["reason"] == "it has written the line that shows it"
+        assert site.stop() == 0
+
+
+def test_without_the_line_it_is_not_ready(tmp_path: Path) -> None:
+    options = ('ready = { log = "^up$$", timeout = "300ms" }', "restart = { max_restarts = 0 }")
+    with up(tmp_path, site_of(group("a", "echo not up; " + FOREVER, *options))) as site:
+        assert site.wait() == 12
+        assert site.told("worker.running") == []
+
+
 def test_not_ready_in_time_is_a_failed_start(tmp_path: Path) -> None:
     options = ('ready = { notify = true, timeout = "200ms" }', "restart = { max_restarts = 1, backoff = false }")
     with up(tmp_path, site_of(group("a", FOREVER, *options))) as site:

@@ -17,11 +17,12 @@ def ready_of(group: model.Group) -> plan.Ready | None:
         ("http", ready.http is not None),
         ("tcp", ready.tcp is not None),
         ("exec", ready.exec is not None),
+        ("log", ready.log is not None),
         ("delay", ready.delay is not None),
     )
     return plan.Ready(
         by=next(kind for kind, chosen in kinds if chosen),
-        target=ready.http or ready.tcp or "",
+        target=ready.http or ready.tcp or ready.log or "",
         command=ready.exec or (),
         fd=-1 if ready.fd is None else ready.fd,
         delay=ready.delay or 0.0,

@@ -10,13 +10,17 @@ from procman.config.expand import literal
 
 
 def output_of(name: str, group: model.Group, around: Surroundings) -> plan.Output:
-    """What becomes of what the workers of a group write."""
+    """What becomes of what the workers of a group write. Nobody can read what is inherited, to find a line in it."""
     output = group.output
     path = ("group", name, "output")
     both = _sink((*path, "to"), output.to, around)
+    out = _sink((*path, "stdout"), output.stdout, around) if output.stdout else both
+    err = _sink((*path, "stderr"), output.stderr, around) if output.stderr else both
+    if group.ready is not None and group.ready.log is not None:
+        out, err = [plan.Sink("prefix") if sink.kind in ("auto", "inherit") else sink for sink in (out, err)]
     return plan.Output(
-        stdout=_sink((*path, "stdout"), output.stdout, around) if output.stdout else both,
-        stderr=_sink((*path, "stderr"), output.stderr, around) if output.stderr else both,
+        stdout=out,
+        stderr=err,
         tail=output.tail,
         on_full=output.on_full,
         buffer=output.buffer,

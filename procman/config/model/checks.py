@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, Self
 
@@ -39,7 +40,7 @@ def sample(text: str) -> str:
 
 _HTTP_HINT = 'write "http://127.0.0.1:8000/health"; for anything else use `exec` with curl'
 _TCP_HINT = 'write "127.0.0.1:6379", "[::1]:6379", "localhost:6379" or "unix:/run/redis.sock"'
-_READY = ("notify", "fd", "http", "tcp", "exec", "delay")
+_READY = ("notify", "fd", "http", "tcp", "exec", "log", "delay")
 _HEALTH = ("http", "tcp", "exec", "watchdog")
 
 Url = Annotated[
@@ -53,6 +54,31 @@ Number = Annotated[
 ]
 Times = Annotated[
     int, PlainValidator(lambda value: values.parse_integer(value, 1)), WithJsonSchema({"type": "integer", "minimum": 1})
+]
+
+
+LONGEST_PATTERN = 1000
+"""Characters; it travels in one packet with the rest of what the pump is told of a worker."""
+
+
+def _pattern(value: Any) -> str:
+    text = value if isinstance(value, str) else ""
+    hint = "it is a regular expression of Python that is searched for in each line"
+    if not 0 < len(text) <= LONGEST_PATTERN:
+        raise BadValueError(f"{show(value)} is no text of 1 to {LONGEST_PATTERN} characters", hint)
+    try:
+        found = re.compile(text.encode(), re.MULTILINE).search(b"")
+    except (re.error, OverflowError, RecursionError) as error:
+        raise BadValueError(f"{show(value)} is no regular expression: {error}", hint) from None
+    if found:
+        raise BadValueError(f"{show(value)} matches an empty line, too", "say more of the line that shows it")
+    return text
+
+
+Pattern = Annotated[
+    str,
+    PlainValidator(_pattern),
+    WithJsonSchema({"type": "string", "format": "regex", "minLength": 1, "maxLength": LONGEST_PATTERN}),
 ]
 
 
@@ -87,6 +113,11 @@ class Ready(Table):
     )
     exec: fields.Command | None = option(
         None, "This command, run as the worker is, ends with status 0. May hold ${PROCMAN_TASK_ID}."
+    )
+    log: Pattern | None = option(
+        None,
+        "It writes a line in which this regular expression (of Python) is found, to stdout or stderr. "
+        "What it writes is read for that: `inherit` is `prefix` then.",
     )
     delay: fields.Duration | None = option(None, "It is still there so long after its start.")
     timeout: Span = option("30s", "A worker that is not ready so long after its start has failed.")
