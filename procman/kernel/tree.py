@@ -37,6 +37,8 @@ class Tree:
 
     def members(self) -> list[Process]:
         """All that can be found now, by the chain of parents and in its cgroup; not the leader. Raises OSError."""
+        if not self.orphans and not self.leaf:
+            return processes.descendants(self.pid)
         pids = [*self.orphans, *(self.leaf.members() if self.leaf else ())]
         found = [process for pid in pids if pid != self.pid and (process := processes.read(pid))]
         for pid in (self.pid, *self.orphans):
