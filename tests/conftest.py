@@ -1,4 +1,7 @@
-"""What all tests have: a directory of their own for control sockets, so that they meet no site of the machine's."""
+"""What all tests have: a directory of their own for control sockets, so that they meet no site of the machine's.
+
+How fast a machine makes up examples, and runs one, says nothing about the code.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,10 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True, scope="session")
