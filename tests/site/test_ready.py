@@ -71,6 +71,22 @@ def test_a_line_of_its_output_shows_that_it_is_ready_wherever_that_goes(tmp_path
         assert site.stop() == 0
 
 
+def test_the_line_is_found_by_the_pump_that_follows_one_that_was_killed(tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    os.mkfifo(go)
+    command = f"read -r _ < {go}; echo up; {FOREVER}"
+    with up(tmp_path, site_of(group("a", command, 'ready = { log = "^up$$" }', 'output = "null"'))) as site:
+        site.until("worker.starting", "a:0")
+        with go.open("w", encoding="utf-8") as gate:  # waits until it reads
+            pump = site.helper()
+            assert b"procman.output.pump" in Path(f"/proc/{pump}/cmdline").read_bytes()
+            os.kill(pump, signal.SIGKILL)
+            gate.write("go\n")
+        site.until("worker.running", "a:0")
+        assert len(site.told("worker.starting", "a:0")) == 1
+        assert site.stop() == 0
+
+
 def test_without_the_line_it_is_not_ready(tmp_path: Path) -> None:
     options = ('ready = { log = "^up$$", timeout = "300ms" }', "restart = { max_restarts = 0 }")
     with up(tmp_path, site_of(group("a", "echo not up; " + FOREVER, *options))) as site:
