@@ -18,6 +18,7 @@ settings.load_profile("any machine")
 @pytest.fixture(autouse=True, scope="session")
 def _sites_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The processes that tests start inherit it."""
+    os.environ.pop("COLUMNS", None)  # how wide somebody's terminal is
     before = os.environ.get("PROCMAN_RUNTIME_DIR")
     os.environ["PROCMAN_RUNTIME_DIR"] = str(tmp_path_factory.mktemp("sites"))
     yield
