@@ -62,6 +62,13 @@ class Procman:
             pass
         return self.process.returncode
 
+    def read_to_the_end(self) -> None:
+        """Read until nobody holds the other end any more, those who outlive it included."""
+        deadline = time.monotonic() + DEADLINE_S
+        while self._read(deadline):
+            pass
+        assert time.monotonic() < deadline, f"somebody lives on\n{self.text}"
+
     def press(self, keys: str) -> None:
         """Type on its terminal."""
         os.write(self.output, keys.encode())

@@ -87,7 +87,7 @@ def running(*words: str, before: Sequence[str] = (), env: Mapping[str, str] | No
 def listens(pid: int) -> bool:
     """Whether an init has come so far that it loses no signal: it blocks them, or waits for them with a child."""
     if Path(f"/proc/{pid}/exe").readlink().name in ("sh", "dash", "bash", "unshare"):
-        return False  # not the init yet
+        return False  # not the init yet; a shell, too, blocks all signals, while it handles the end of a child
     # One that waits for blocked signals is shown without the mask meanwhile.
     blocked = int(field(pid, "SigBlk"), 16) >> signal.SIGUSR2 - 1 & 1
     return bool(blocked or Path(f"/proc/{pid}/task/{pid}/children").read_text())

@@ -8,12 +8,11 @@ import signal
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.init.running import DEADLINE_S, OWN_PIDS, ROOT, field, until
+from tests.init.running import DEADLINE_S, OWN_PIDS, ROOT, listens, until
 from tests.init.test_process_one import child_of, needs_namespaces
 
 HOSTILE = {"PYTHONHOME": "/nowhere", "PYTHONPATH": "/nowhere", "PYTHONVERBOSE": "1", "PYTHONSTARTUP": "/nowhere"}
@@ -157,14 +156,9 @@ def test_process_1_loses_no_signal_from_its_first_line_on(
         try:
             until(lambda: child_of(it.pid) > 0)
             one = child_of(it.pid)
-            until(_holds(one))
+            until(lambda: listens(one))
             os.kill(one, signal.SIGTERM)
             said = it.communicate(timeout=DEADLINE_S)[1]
         finally:
             it.kill()
     assert it.returncode == (143 if words[0] == "init" else 0), said.decode()
-
-
-def _holds(pid: int) -> Callable[[], bool]:
-    """Whether a process holds the signals; USR2 is looked at, which neither `unshare` nor a shell ever holds."""
-    return lambda: bool(int(field(pid, "SigBlk"), 16) & 1 << signal.SIGUSR2 - 1)

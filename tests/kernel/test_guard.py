@@ -73,6 +73,7 @@ def kill_core(procman: Procman) -> tuple[float, str]:
     before, began = len(procman.text), time.monotonic()
     procman.process.kill()
     procman.process.wait(DEADLINE_S)
+    procman.read_to_the_end()  # each of them holds the log's stream, or has ended
     procman.until(lambda: procman.descendants() == [])
     return time.monotonic() - began, procman.text[before:]
 
