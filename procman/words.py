@@ -1,4 +1,4 @@
-"""How procman says signals, durations and capabilities, everywhere the same. Pure; never prints."""
+"""How procman says signals, durations, sizes and capabilities, everywhere the same. Pure; never prints."""
 
 from __future__ import annotations
 
@@ -42,3 +42,11 @@ def duration(seconds: float) -> str:
     if rest:
         parts.append(f"{rest}s")
     return "".join(parts[:2])
+
+
+def size(count: int) -> str:
+    """`96 kB`, for people."""
+    for unit, factor in (("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1000)):
+        if count >= factor:
+            return f"{count / factor:.3g} {unit}"
+    return f"{count} B"

@@ -9,7 +9,7 @@ import sys
 
 from procman.cli.arguments import add_configuration, configuration
 from procman.cli.main import Parser
-from procman.log.colour import wants_colour
+from procman.screen import wants_colour
 
 EXIT_INVALID = 78
 
@@ -33,8 +33,6 @@ def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
         help="check a site's configuration and say what it would run",
         description="Validates the configuration and prints a summary of what it would run. Starts nothing.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add_configuration(parser)
     parser.add_argument("--json", action="store_true", help="print the plan as JSON instead of the summary")

@@ -58,8 +58,6 @@ def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
         help="have a shell complete commands, options and groups",
         description="Prints what a shell reads to complete commands, options and the groups of the running site.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("shell", choices=[*_SCRIPTS, "words"], help="the shell, or: the words that may come next")
     parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)

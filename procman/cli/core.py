@@ -26,9 +26,9 @@ from procman.kernel.sockets import Sockets, from_above
 from procman.kernel.tails import Tails
 from procman.kernel.upward import Upward
 from procman.log import Log, termination
-from procman.log.colour import wants_colour
 from procman.policy.events import Load, Notice
 from procman.policy.manager import Manager
+from procman.screen import wants_colour
 
 LOADER = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from procman.config.loader import main; sys.exit(main())"

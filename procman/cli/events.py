@@ -8,7 +8,7 @@ import sys
 
 from procman.cli import talk
 from procman.cli.main import Parser
-from procman.cli.records import record_of, when
+from procman.cli.records import for_people
 from procman.control.protocol import Message, ShowEvents, Told
 
 _EPILOG = f"""\
@@ -27,8 +27,6 @@ def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
         help="show what has happened in a site, and what happens",
         description="Shows the last events of a running site: every change of a worker's state.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C, or the end of the site")
     parser.add_argument("-n", "--last", metavar="N", default="100", help="show so many of the past (100)")
@@ -42,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     if not (args.last.isascii() and args.last.isdigit() and len(args.last) < 9):
         args.parser.error(f"--last {args.last}: not a number")
     timeout = talk.timeout_of(args) if args.timeout or args.follow else 5.0
-    lines = talk.human_lines(1)
+    lines = for_people(1)
     try:
         client = talk.connect(args)
         try:
@@ -51,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
                     sys.stdout.write(json.dumps(reply.event, separators=(",", ":")) + "\n")
                     sys.stdout.flush()
                 elif isinstance(reply, Told):
-                    sys.stdout.buffer.writelines(lines.lines(when(reply.event), [record_of(reply.event)]))
+                    sys.stdout.buffer.writelines(lines(reply.event))
                     sys.stdout.buffer.flush()
         finally:
             client.close()

@@ -12,7 +12,7 @@ from typing import Any
 from procman.cli import talk
 from procman.cli.arguments import add_configuration, configuration
 from procman.cli.main import EXIT_USAGE, Parser
-from procman.log.colour import wants_colour
+from procman.screen import columns, wants_colour
 
 EXIT_INVALID = 78
 
@@ -42,8 +42,6 @@ def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
         help="say all about one key of a configuration",
         description="Prints a key's value, default and meaning, what a change of it does, and where it is set.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("key", metavar="KEY", help="group.NAME.OPTION, site.OPTION, log.OPTION; or a table")
     add_configuration(parser)
@@ -66,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
     else:
-        sys.stdout.write((_table if "keys" in found else _option)(found, talk.columns(1)))
+        sys.stdout.write((_table if "keys" in found else _option)(found, columns(1)))
     return 0
 
 

@@ -14,9 +14,9 @@ from typing import IO, Any
 from procman.cli import talk
 from procman.cli.main import Parser
 from procman.control.protocol import Message, ProtocolError, ShowLogs, decode_selector
-from procman.log.colour import wants_colour
 from procman.output.follow import Line, live, older
 from procman.output.styles import Column, Json, Origin, Prefix, Style
+from procman.screen import wants_colour
 
 _EPILOG = f"""\
 examples:
@@ -36,8 +36,6 @@ def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
         help="show what workers have written, and what they write",
         description="Shows what the workers of a running site have written to stdout and stderr.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("targets", nargs="*", metavar="SELECTOR", help="GROUP, or GROUP:TASK for one worker")
     parser.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C, or the end of the site")

@@ -14,9 +14,10 @@ import sys
 from collections.abc import Sequence
 from errno import ENOSPC
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from procman import __version__
+from procman.screen import columns
 
 COMMANDS = {
     "up": "up",
@@ -64,8 +65,18 @@ With `[site] exit_code_from`, `up` ends with the code of that group instead.
 """
 
 
+class Help(argparse.RawDescriptionHelpFormatter):
+    """argparse makes one for each option that is declared, and would load `shutil`, which is much, for the width."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=(columns(1) or 80) - 2)
+
+
 class Parser(argparse.ArgumentParser):
     """Says what is wrong, and what to do, in two lines."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(formatter_class=Help, allow_abbrev=False, **more)
 
     def error(self, message: str) -> NoReturn:
         """Exit with 2. A message may bring its own hint."""
@@ -106,8 +117,6 @@ def parser_of(argv: Sequence[str] = ()) -> Parser:
         prog="procman",
         description="Runs a site: groups of processes, restarted within a budget.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("-s", "--site", metavar="SITE", help="the site, for the commands that talk to a running one")
     parser.add_argument("--version", action="version", version=f"procman {__version__}")

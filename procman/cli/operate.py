@@ -13,7 +13,6 @@ from contextlib import suppress
 
 from procman.cli import talk
 from procman.cli.main import Parser
-from procman.cli.records import record_of, when
 from procman.control.client import TimedOutError
 from procman.control.protocol import Compiled, Message, ProtocolError, Told, decode_selector
 from procman.policy.requests import (
@@ -76,8 +75,6 @@ def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
             help=text,
             description=f"{text[0].upper()}{text[1:]}.",
             epilog=f"examples:\n  {_EXAMPLES[name]}\n\n{talk.SITE_EPILOG}{talk.EXIT_CODES}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
         )
         if name == "scale":
             parser.add_argument("count", metavar="GROUP=N", help="the group, and how many workers it is to have")
@@ -120,13 +117,16 @@ def run(args: argparse.Namespace) -> int:
 
 def _follow(args: argparse.Namespace, replies: Iterator[Reply | Told | Compiled]) -> tuple[str, ...]:
     """Show what the site says until it is done: what did not come true."""
-    lines = talk.human_lines(2)
+    lines = None
     for reply in replies:
         match reply:
             case Accepted(workers, note):
                 _announce(args, workers, note)
             case Told(event):
-                sys.stderr.buffer.writelines(lines.lines(when(event), [record_of(event)]))
+                from procman.cli.records import for_people  # much is done before anything happens
+
+                lines = lines or for_people(2)
+                sys.stderr.buffer.writelines(lines(event))
                 sys.stderr.flush()
             case Rejected(reason, diagnostics):
                 sys.stderr.write(diagnostics)

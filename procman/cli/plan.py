@@ -12,9 +12,9 @@ from procman.cli import talk
 from procman.cli.arguments import add_configuration, configuration, default_file
 from procman.cli.changes import Version, as_json, changes, render
 from procman.cli.main import EXIT_USAGE, Parser
-from procman.log.colour import wants_colour
 from procman.plan.codec import from_plain
 from procman.policy.requests import RunningPlan, ShowPlan
+from procman.screen import columns, wants_colour
 
 if TYPE_CHECKING:
     from procman.config.revision import Revision
@@ -52,8 +52,6 @@ def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
         help="show what applying a configuration would do",
         description="Shows what applying a configuration would do, group by group. Changes nothing.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add_configuration(parser)
     parser.add_argument("--from", dest="revision", metavar="GIT_REV", help="compare with the files in this revision")
@@ -74,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         sys.stdout.write(json.dumps(as_json(found), indent=2, ensure_ascii=False) + "\n")
     else:
-        sys.stdout.write(render(found, wants_colour(os.isatty(1)), talk.columns(1)))
+        sys.stdout.write(render(found, wants_colour(os.isatty(1)), columns(1)))
     return EXIT_CHANGES if found else 0
 
 

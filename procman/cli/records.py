@@ -1,15 +1,25 @@
-"""Events of the JSON log back into records, for those who show them to people. Reads and prints nothing."""
+"""Events of the JSON log back into records, and into lines for people. Reads and prints nothing."""
 
 from __future__ import annotations
 
 import calendar
+import os
 import signal
 import time
+from collections.abc import Callable
 from typing import Any
 
+from procman.log.human import HumanLines
 from procman.policy.events import Exit, Notice, Record, Retry, State, Transition, Usage, WorkerId
+from procman.screen import columns, wants_colour
 
 _ALWAYS = ("ts", "level", "event", "site", "reason")
+
+
+def for_people(stream: int) -> Callable[[dict[str, Any]], list[bytes]]:
+    """What makes lines of an event, for standard output (1) or standard error (2)."""
+    lines = HumanLines(None, wants_colour(os.isatty(stream)), lambda: columns(stream))
+    return lambda event: lines.lines(when(event), [record_of(event)])
 
 
 def when(event: dict[str, Any]) -> int:

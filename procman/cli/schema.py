@@ -34,8 +34,6 @@ def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
         help="print the JSON Schema of the site file, the log or the control socket",
         description="Prints a JSON Schema (draft 2020-12): of the site file, every option and its meaning.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument(
         "of",

@@ -17,8 +17,8 @@ from procman.cli import talk
 from procman.cli.main import Parser
 from procman.cli.table import render
 from procman.control.protocol import Message, ProtocolError, ShowEvents, decode_selector
-from procman.log.colour import wants_colour
 from procman.policy.requests import ShowStatus, SiteStatus
+from procman.screen import columns, wants_colour
 
 _EPILOG = f"""\
 examples:
@@ -52,8 +52,6 @@ def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
         help="show how the workers of a running site are",
         description="Shows how the workers of a running site are.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("targets", nargs="*", metavar="SELECTOR", help="GROUP, or GROUP:TASK for one worker")
     form = parser.add_mutually_exclusive_group()
@@ -113,7 +111,7 @@ def _watch(args: argparse.Namespace) -> int:
 
 
 def _picture(status: SiteStatus, pid: int) -> str:
-    return render(status, pid, _uses(status), wants_colour(os.isatty(1)), talk.columns(1))
+    return render(status, pid, _uses(status), wants_colour(os.isatty(1)), columns(1))
 
 
 def _uses(status: SiteStatus) -> dict[int, Use]:

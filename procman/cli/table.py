@@ -11,10 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from procman.output.outlet import size_of
-from procman.policy.events import State
 from procman.policy.requests import GroupStatus, SiteStatus, WorkerStatus
-from procman.words import duration
+from procman.words import duration, size
 
 _DIM, _BOLD = "2", "1"
 _STYLES = {
@@ -59,7 +57,7 @@ def render(status: SiteStatus, pid: int, uses: Mapping[int, Use], colour: bool, 
     if status.strays:
         notes.append(f"{_count(status.strays, 'stray')}: left their workers without a trace, and end with the site")
     if status.lost_lines:
-        notes.append(f"output: {_count(status.lost_lines, 'line')} not written ({size_of(status.lost_bytes)})")
+        notes.append(f"output: {_count(status.lost_lines, 'line')} not written ({size(status.lost_bytes)})")
     if notes:
         lines += ["", *(_clip(note, columns) for note in notes)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
@@ -74,7 +72,7 @@ def _identity(status: SiteStatus) -> str:
 def _row(worker: WorkerStatus, group: GroupStatus | None, uses: Mapping[int, Use]) -> tuple[str, ...]:
     use = uses.get(worker.pid) if worker.pid is not None else None
     last = "" if worker.last_exit is None else f"{worker.last_exit} {duration(worker.last_exit_s or 0.0)} ago"
-    if worker.state == State.BACKOFF and worker.delay_s is not None:
+    if worker.state == "backoff" and worker.delay_s is not None:
         last = f"again in {duration(worker.delay_s)}{_DOT}{last}"
     if worker.held:
         last = f"by hand{_DOT}{last}" if last else "by hand"

@@ -11,8 +11,6 @@ from typing import Any
 from procman.cli.main import EXIT_USAGE, Parser
 from procman.control.client import Client, ClientError, TimedOutError, find
 from procman.control.protocol import Compile, Compiled, Message, Told
-from procman.log.colour import wants_colour
-from procman.log.human import HumanLines
 from procman.policy.requests import Refused, Reply, Request
 
 EXIT_FAILED, EXIT_NO_SITE, EXIT_INVALID, EXIT_TIMED_OUT = 1, 3, 78, 124
@@ -125,19 +123,3 @@ def complain(args: argparse.Namespace, reason: str, hint: str, code: int) -> int
     """Say what is wrong; the answer is the exit code."""
     sys.stderr.write(f"{args.parser.prog}: error: {reason}\n" + (f"hint: {hint}\n" if hint else ""))
     return code
-
-
-def human_lines(stream: int, site: str | None = None) -> HumanLines:
-    """What makes lines for people, for standard output (1) or standard error (2)."""
-    terminal = os.isatty(stream)
-    return HumanLines(site, wants_colour(terminal), lambda: columns(stream))
-
-
-def columns(stream: int) -> int | None:
-    """How wide the terminal is; None where there is no limit."""
-    if os.environ.get("COLUMNS", "").isdigit():
-        return int(os.environ["COLUMNS"]) or None
-    try:
-        return os.get_terminal_size(stream).columns or None
-    except OSError:
-        return None

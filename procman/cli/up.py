@@ -54,8 +54,6 @@ def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
         help="run a site",
         description="Runs a site until it has finished or is asked to stop.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add_configuration(parser)
     parser.add_argument(
@@ -65,6 +63,7 @@ def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
     )
     parser.add_argument("--timeout", metavar="DURATION", help="with --detach: wait no longer than this: 30s, 5m")
     parser.add_argument("--watch", action="store_true", help="read it again as soon as one of its files changes")
+    parser.add_argument("--control", metavar="PATH", help="have the control socket there")
     parser.add_argument("--name", help="run the site under this name instead of its own")
     parser.add_argument(
         "--log-format",
@@ -95,6 +94,9 @@ def request_of(args: argparse.Namespace) -> dict[str, Any]:
     request: dict[str, Any] = configuration(args)
     if args.name is not None:
         request["sets"] = [*request["sets"], f"site.name={json.dumps(args.name, ensure_ascii=False)}"]
+    if args.control is not None:
+        path = os.path.abspath(args.control)  # noqa: PTH100 - no pathlib here
+        request["sets"] = [*request["sets"], f"site.control={json.dumps(path, ensure_ascii=False)}"]
     if args.watch:
         request["sets"] = [*request["sets"], "site.reload.watch=true"]
     colour = {"auto": None, "always": True, "never": False}[args.color]

@@ -10,12 +10,12 @@ import os
 import time
 from collections.abc import Sequence
 
-from procman.log.colour import wants_colour
 from procman.log.human import HumanLines
 from procman.log.jsonl import JsonLines
 from procman.log.writer import Poller, Writer
 from procman.plan import LogFormat, LogPlan
 from procman.policy.events import Notice, Record
+from procman.screen import columns, wants_colour
 
 _FILE_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -110,17 +110,7 @@ class Log:
         if form == "json" or (form == "auto" and not on_terminal):
             return JsonLines(self._site)
         colour = wants_colour(on_terminal) if self._colour is None else self._colour
-        return HumanLines(self._site, colour, self._columns if on_terminal else _no_limit)
-
-    def _columns(self) -> int | None:
-        try:
-            return int(os.environ.get("COLUMNS", "")) or None
-        except ValueError:
-            pass
-        try:
-            return os.get_terminal_size(self._fd).columns or None
-        except OSError:
-            return None
+        return HumanLines(self._site, colour, (lambda: columns(self._fd)) if on_terminal else _no_limit)
 
     def _lost_line(self, count: int) -> bytes:
         plural = "" if count == 1 else "s"

@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from select import PIPE_BUF
 
-from procman.log.colour import without_colour
 from procman.policy.events import Exit, Notice, Record, Retry, State, Transition
+from procman.screen import without_colour
 from procman.words import duration
 
 _DIM, _BOLD, _RED, _GREEN, _YELLOW, _BLUE, _MAGENTA, _CYAN = "2", "1", "31", "32", "33", "34", "35", "36"

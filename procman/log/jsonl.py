@@ -14,8 +14,8 @@ from json.encoder import encode_basestring_ascii as quote
 from select import PIPE_BUF
 from typing import Any
 
-from procman.log.colour import without_colour
 from procman.policy.events import Notice, Record, Transition
+from procman.screen import without_colour
 from procman.words import signal_name
 
 _MARK = "\N{HORIZONTAL ELLIPSIS}"

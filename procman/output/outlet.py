@@ -12,6 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from procman import words
 from procman.output.framing import Lines
 from procman.output.styles import Origin, Style
 
@@ -204,7 +205,8 @@ class Outlet:
 
     def _mark(self, lane: Lane, loss: Loss) -> bytes:
         plural = "" if loss.lines == 1 else "s"
-        text = f"\N{HORIZONTAL ELLIPSIS} {loss.lines:,} line{plural} ({size_of(loss.size)}) not written: {loss.reason}"
+        what = f"{loss.lines:,} line{plural} ({words.size(loss.size)})"
+        text = f"\N{HORIZONTAL ELLIPSIS} {what} not written: {loss.reason}"
         fields = {"lost_lines": loss.lines, "lost_bytes": loss.size}
         return lane.style.note(text, self._clock(), fields)
 
@@ -256,11 +258,3 @@ class Outlet:
 
 def _packed(data: Lines | Loss) -> Any:
     return [data.lines, data.size, data.reason] if isinstance(data, Loss) else bytes(data).decode("latin-1")
-
-
-def size_of(size: int) -> str:
-    """`96 kB`, for people."""
-    for unit, factor in (("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1000)):
-        if size >= factor:
-            return f"{size / factor:.3g} {unit}"
-    return f"{size} B"

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from procman.log.colour import without_colour
+from procman.screen import without_colour
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 120.0

@@ -207,7 +207,7 @@ def test_the_lines_of_the_readme_for_ci_and_the_editor_work_as_written(repositor
     shim.parent.mkdir()
     shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m procman "$@"\n', encoding="utf-8")
     shim.chmod(0o755)
-    ci, _, editor = (line for line in lines.splitlines() if line.startswith("procman"))
+    ci, _, _, editor = (line for line in lines.splitlines() if line.startswith("procman"))
     git(repository, "update-ref", "refs/remotes/origin/main", "HEAD")
     (repository / "configs" / "site.toml").write_text(NEW, encoding="utf-8")
     path = f"{shim.parent}:{os.environ['PATH']}"

@@ -136,6 +136,23 @@ def test_with_its_streams_closed_it_takes_no_other_file_for_them(tmp_path: Path)
     assert (streams["0"], streams["2"]) == ("/dev/null", "/dev/null")
 
 
+def test_the_control_socket_on_the_command_line_goes_before_the_file(tmp_path: Path) -> None:
+    path = tmp_path / 'a "place".sock'
+    with on_pipe("up", site(tmp_path, group("api", ["sleep", "300"])), "--control", str(path)) as procman:
+        procman.wait_for("worker.running")
+        asked = subprocess.run(
+            [*COMMAND, "status", "-s", str(path), "--ready"],
+            cwd=ROOT,
+            capture_output=True,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+        assert (asked.returncode, asked.stderr) == (0, b"")
+        procman.process.terminate()
+        assert procman.wait() == 0
+    assert not path.exists()
+
+
 def test_the_name_and_the_form_on_the_command_line_go_before_the_file(tmp_path: Path) -> None:
     with on_pipe("up", site(tmp_path, DONE), "--name", 'a "copy"', "--log-format", "human") as procman:
         assert procman.wait() != 0

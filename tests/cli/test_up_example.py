@@ -9,7 +9,7 @@ import socket
 import urllib.error
 import urllib.request
 
-from procman.log.colour import without_colour
+from procman.screen import without_colour
 from tests.cli.procmans import Procman, on_terminal
 
 SITE = "configs/site.toml"

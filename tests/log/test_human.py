@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from procman.log.colour import without_colour
 from procman.log.human import HumanLines
 from procman.policy.events import Notice, Record, State, Transition, WorkerId
+from procman.screen import without_colour
 from tests.log.lines import CRASH, RECORDS
 
 NOON_NS = int(time.mktime((2024, 5, 1, 12, 0, 7, 0, 0, -1))) * 1_000_000_000 + 1_234_567

@@ -11,9 +11,9 @@ import pytest
 
 from procman.kernel.poller import Poller
 from procman.log import Log
-from procman.log.colour import wants_colour
 from procman.plan import LogFormat, LogPlan
 from procman.policy.events import Record
+from procman.screen import wants_colour
 from tests.log.lines import CRASH, RECORDS, parsed
 
 RUNNING = RECORDS["running"]

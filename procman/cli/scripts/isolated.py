@@ -18,6 +18,9 @@ import sys  # noqa: E402
 
 # ruff: noqa: PTH112, PTH120 - no pathlib in an init
 
+ALONE = ("init", "status", "events", "logs", "start", "stop", "restart", "scale", "signal", "run", "down")
+"""Commands that need nothing of what others have installed: they do not wait for `site` to look through it."""
+
 
 def find_procman(*, whole: bool) -> None:
     """Have it importable. As `site` would find it with all that is installed, or, which is quick, procman alone."""
@@ -39,7 +42,7 @@ def main() -> int:
     """Run procman's words; the answer is the exit code."""
     end = sys.argv.index("--")
     caller, words = sys.argv[1:end], sys.argv[end + 1 :]
-    find_procman(whole=words[:1] != ["init"])
+    find_procman(whole=not words or words[0] not in ALONE)
     from procman.kernel.command import Environment, environment_of_caller, execute_file
 
     environment = environment_of_caller()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple, cast
 
 from procman.control.protocol.wire import VERSION, Object, ProtocolError, from_line, shown, to_line
-from procman.plan.codec import from_plain, plain
 from procman.policy.requests import (
     Accepted,
     Done,
@@ -50,6 +49,8 @@ def encode_reply(reply: Reply | End, about: Object | None = None) -> bytes:
         case End():
             return to_line({"say": "end"})
         case RunningPlan():
+            from procman.plan.codec import plain  # most who talk to a site never see a plan
+
             return to_line({"say": "plan", "digest": reply.digest, "plan": plain(reply.plan)})
         case SiteStatus():
             groups = [group._asdict() for group in reply.groups]
@@ -85,6 +86,8 @@ def decode_reply(line: bytes) -> Reply | Told | Compiled | End:
             case "compiled":
                 return Compiled(dict(fields["answer"]))
             case "plan":
+                from procman.plan.codec import from_plain
+
                 return RunningPlan(str(fields["digest"]), from_plain(fields["plan"]))
             case "end":
                 return End()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from signal import valid_signals
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from procman.control.protocol.wire import Object, ProtocolError, from_line, shown, take, to_line
-from procman.plan import Scope
 from procman.policy.requests import (
     Down,
     Operate,
@@ -21,6 +20,9 @@ from procman.policy.requests import (
     ShowStatus,
     Verb,
 )
+
+if TYPE_CHECKING:
+    from procman.plan import Scope
 
 VERBS: tuple[Verb, ...] = ("start", "stop", "restart")
 

@@ -1,4 +1,4 @@
-"""When colours are wanted, and how they are taken out again. It never writes any."""
+"""What a terminal wants: whether colours, and how wide. It never writes anything."""
 
 from __future__ import annotations
 
@@ -20,3 +20,13 @@ def wants_colour(on_terminal: bool) -> bool:
 def without_colour(text: str) -> str:
     """The same text as a file, or a program, wants it."""
     return _COLOUR.sub("", text)
+
+
+def columns(stream: int) -> int | None:
+    """How wide the terminal of a descriptor is, or is said to be by COLUMNS; None where there is no limit."""
+    if os.environ.get("COLUMNS", "").isdigit():
+        return int(os.environ["COLUMNS"]) or None
+    try:
+        return os.get_terminal_size(stream).columns or None
+    except OSError:
+        return None
