@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import calendar
 import os
 import signal
-import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from procman.log.human import HumanLines
@@ -24,8 +23,8 @@ def for_people(stream: int) -> Callable[[dict[str, Any]], list[bytes]]:
 
 def when(event: dict[str, Any]) -> int:
     """Its time, in nanoseconds since the epoch."""
-    second, _, micros = event["ts"].rstrip("Z").partition(".")
-    return calendar.timegm(time.strptime(second, "%Y-%m-%dT%H:%M:%S")) * 10**9 + int(micros) * 1000
+    moment = datetime.fromisoformat(event["ts"])
+    return int(moment.replace(microsecond=0).timestamp()) * 10**9 + moment.microsecond * 1000
 
 
 def record_of(event: dict[str, Any]) -> Record:
