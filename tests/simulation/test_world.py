@@ -164,10 +164,12 @@ def test_a_generation_spawned_twice_is_refused() -> None:
         kernel.perform(Spawn(ONE, Launch(("serve",), "/")))
 
 
-def test_a_second_worker_in_a_slot_is_refused() -> None:
-    kernel = world(Conduct())
-    with pytest.raises(MisuseError, match="there twice"):
-        kernel.perform(Spawn(ONE._replace(generation=2), Launch(("serve",), "/")))
+def test_a_third_worker_in_a_slot_is_refused() -> None:
+    kernel = SimulatedKernel(Told(Conduct(), Conduct()), [], Random(0))
+    kernel.perform(Spawn(ONE, Launch(("serve",), "/")))
+    kernel.perform(Spawn(ONE._replace(generation=2), Launch(("serve",), "/")))
+    with pytest.raises(MisuseError, match="is a third one"):
+        kernel.perform(Spawn(ONE._replace(generation=3), Launch(("serve",), "/")))
 
 
 def test_a_second_loader_is_refused() -> None:
