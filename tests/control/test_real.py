@@ -79,6 +79,13 @@ def operated(tmp_path: Path, text: str = SITE, workers: int = 3) -> Iterator[Ope
         yield Operated(site, folder, env)
 
 
+def memory(one: Operated) -> int:
+    """The core's, in KiB."""
+    status = Path(f"/proc/{one.site.pid}/status").read_text(encoding="ascii")
+    (line,) = [line for line in status.splitlines() if line.startswith("RssAnon:")]
+    return int(line.split()[1])
+
+
 def told(done: subprocess.CompletedProcess[str]) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
@@ -267,6 +274,17 @@ def test_a_hostile_client_costs_nothing_but_its_own_connection(tmp_path: Path, d
                 sock.sendall(data)
             assert one.run("status", "--ready").returncode == 0
         assert one.run("stop", "db").returncode == 0
+
+
+def test_a_client_that_sends_a_hundred_megabytes_is_dropped_and_none_of_it_kept(tmp_path: Path) -> None:
+    with operated(tmp_path) as one:
+        before = memory(one)
+        with one.connect() as sock, suppress(BrokenPipeError, ConnectionResetError):
+            for _ in range(100):
+                sock.sendall(b"x" * 1_000_000)
+            assert sock.recv(1) == b"", "it is not dropped"
+        assert one.run("status", "--ready").returncode == 0
+        assert memory(one) - before < 1024, "KiB"
 
 
 def test_more_clients_than_can_be_served_push_out_those_that_ask_nothing(tmp_path: Path) -> None:

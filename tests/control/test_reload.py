@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.procmans import COMMAND, DEADLINE_S
-from tests.control.test_real import Operated, operated
+from tests.control.test_real import Operated, memory, operated
 from tests.site.sites import FOREVER, group, site_of
+from tests.site.test_sockets import FREE, SERVE, Clients, port_of
 
 DB = group("db", FOREVER)
 PROBATION = '[site.reload]\nprobation = "{}"\nprobation_failures = 2'
@@ -154,21 +155,38 @@ def test_two_clients_that_reload_at_once_are_both_answered(tmp_path: Path) -> No
         assert [len(one.site.told("worker.running", worker)) for worker in ("api:0", "db:0")] == [2, 1]
 
 
+def test_of_a_thousand_groups_only_the_one_that_changed_moves(tmp_path: Path) -> None:
+    groups = [group(f"g{number}", FOREVER) for number in range(1000)]
+    with operated(tmp_path, site_of(*groups), 1000) as one:
+        before = pids(one)
+        groups[500] = group("g500", FOREVER, 'env = { N = "2" }')
+        done = reload(one, site_of(*groups))
+        after = pids(one)
+        assert (done.returncode, len(before)) == (0, 1000)
+        assert {worker for worker in before if after[worker] != before[worker]} == {"g500:0"}
+
+
+def test_a_broken_file_under_load_loses_nothing(tmp_path: Path) -> None:
+    serve = group("api", SERVE, FREE, "workers = 2")
+    with operated(tmp_path, site_of(serve), 2) as one:
+        before, clients = pids(one), Clients(port_of(one.site))
+        with clients.running():
+            for text in ("schema = 1\n[group.api]\ncommand = ", "", "\x00", site_of(serve, site="colour = 1")):
+                clients.wait_for_an_answer()
+                assert reload(one, text).returncode == 78
+            clients.wait_for_an_answer()
+        assert (clients.refused, clients.cut, pids(one)) == (0, 0, before)
+        one.site.until("config.rejected", count=4)
+
+
 def test_a_hundred_reloads_leak_no_descriptor_and_no_memory(tmp_path: Path) -> None:
     with operated(tmp_path, site_of(api(0), DB)) as one:
         for number in range(1, 11):
             write(one, site_of(group("api", FOREVER, "workers = 2", f"stop = {{ grace = {number} }}"), DB))
             one.ask({"do": "reload"})
-        descriptors, before = one.site.descriptors(), _memory(one)
+        descriptors, before = one.site.descriptors(), memory(one)
         for number in range(11, 111):
             write(one, site_of(group("api", FOREVER, "workers = 2", f"stop = {{ grace = {number} }}"), DB))
             one.ask({"do": "reload"})
         assert one.site.descriptors() == descriptors
-        assert _memory(one) - before < 1024, "KiB"
-
-
-def _memory(one: Operated) -> int:
-    """The core's, in KiB."""
-    status = Path(f"/proc/{one.site.pid}/status").read_text(encoding="ascii")
-    (line,) = [line for line in status.splitlines() if line.startswith("RssAnon:")]
-    return int(line.split()[1])
+        assert memory(one) - before < 1024, "KiB"

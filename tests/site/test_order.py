@@ -100,3 +100,17 @@ def test_a_group_goes_down_with_what_it_requires_and_comes_back_with_it(tmp_path
         assert position(site, "backoff", "db:0") < position(site, "stopping", "api:0")
         assert len(site.told("worker.running", "other:0")) == 1
         assert site.stop() == 0
+
+
+def test_a_dependency_that_fails_while_its_dependents_start_does_not_take_them_with_it(tmp_path: Path) -> None:
+    failing = group("a", f"read line < {tmp_path}/go; exit 1", 'restart = { when = "never", on_exhausted = "ignore" }')
+    starting = group("b", "echo begun; exec sleep 1000", 'after = { a = "started" }', 'ready = { delay = "1s" }')
+    os.mkfifo(tmp_path / "go")
+    with up(tmp_path, site_of(failing, starting, group("c", FOREVER, 'after = ["b"]'))) as site:
+        site.until_said("begun")
+        with (tmp_path / "go").open("r+b", buffering=0) as go:
+            go.write(b"\n")
+            site.until("worker.failed", "a:0")
+        site.until("worker.running", "c:0")
+        assert position(site, "failed", "a:0") < position(site, "running", "b:0")
+        assert (site.told("group.blocked"), site.told("worker.stopping")) == ([], [])

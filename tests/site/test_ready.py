@@ -173,3 +173,22 @@ def test_what_a_stranger_says_is_not_heard(tmp_path: Path, program: Path) -> Non
             sock.sendto(b"READY=1", path)  # of the same user, but of no process of that worker
         assert site.wait() == 12
         assert site.told("worker.running") == []
+
+
+def test_a_worker_that_floods_is_ready_all_the_same_and_holds_up_nobody(tmp_path: Path, program: Path) -> None:
+    flood = (
+        "say('READY=1'); print('floods', flush=True)\n"
+        "s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
+        "s.connect(os.environ['NOTIFY_SOCKET']); s.setblocking(False)\n"
+        "while True:\n"
+        "    try: s.send(b'STATUS=' + b'x' * 1000)\n"
+        "    except BlockingIOError: pass\n"
+    )
+    text = site_of(group("a", runs(program, NOTIFY + flood), "ready = { notify = true }"), group("b", FOREVER))
+    with up(tmp_path, text) as site:
+        site.until("worker.running", "a:0")
+        site.until_said("floods")
+        for count in range(1, 6):
+            os.kill(site.until("worker.running", "b:0", count)["pid"], signal.SIGKILL)
+        site.until("worker.running", "b:0", 6)
+        assert site.stop() == 0
