@@ -71,8 +71,12 @@ def committed(folder: Path, text: str) -> str:
 
 def identity(site: Site, worker: str) -> list[str]:
     """What a worker finds of it in its environment."""
-    environment = Path(f"/proc/{site.pids()[worker]}/environ").read_bytes().decode().split("\0")
-    return sorted(line for line in environment if line.startswith(("PROCMAN_DIGEST", "PROCMAN_COMMIT")))
+    place = Path(f"/proc/{site.pids()[worker]}/environ")
+    while not (environment := place.read_bytes()):  # in the midst of an exec it has none
+        site.pause(0.01)
+    return sorted(
+        line for line in environment.decode().split("\0") if line.startswith(("PROCMAN_DIGEST", "PROCMAN_COMMIT"))
+    )
 
 
 def test_the_commit_and_its_dirty_mark_are_told_everywhere_and_never_cause_a_restart(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -155,6 +155,7 @@ def test_no_bytes_bring_the_reader_down(line: bytes) -> None:
         st.sampled_from(["do", "targets", "wait", "signal", "scope", "group", "workers", "now"]), json_values
     ),
 )
+@example(Message(SendSignal(10, (Selector("api"),))), {"wait": False})
 def test_a_request_with_other_values_is_understood_or_refused(message: Message, other: dict[str, Any]) -> None:
     line = json.dumps(json.loads(encode_request(message)) | other).encode()
     try:

@@ -61,6 +61,10 @@ Question = ShowStatus | ShowPlan | ShowEvents | ShowLogs | Compile
 """What moves nothing."""
 
 
+_WAITED_FOR = (Operate, RunJob, Scale, Reload, Rollback, Down)
+"""Of the others the answer is there at once, whether somebody would wait or not."""
+
+
 class Message(NamedTuple):
     """A request as it is sent."""
 
@@ -100,7 +104,7 @@ def decode_request(line: bytes | bytearray) -> Message:
     request = _wish(do, fields) if question is None else question  # one without fields is false
     if fields:
         raise ProtocolError(f"`{do}` has no `{shown(next(iter(fields)))}`")
-    return Message(request, wait)
+    return Message(request, wait) if isinstance(request, _WAITED_FOR) else Message(request)
 
 
 def _question_fields(request: Question) -> Object:
