@@ -1,8 +1,8 @@
 """Who is left once no worker is: they are signalled, and it is learnt when they are gone.
 
-At process 1 that is everybody in the pid namespace, else whoever descends from the core, whose children orphans become;
-procman's own helpers are spared. It reaps nobody, decides nothing and never polls: it looks when it is asked to, and
-again when all that it saw are gone. With nobody left that is one system call.
+At process 1 that is everybody in the pid namespace, else whoever descends from the core, whose children orphans become,
+or is in the site's cgroup; procman's own helpers are spared. It reaps nobody, decides nothing and never polls: it looks
+when it is asked to, and again when all that it saw are gone. With nobody left that is one system call, or two.
 """
 
 # The core has no pathlib: it costs half a megabyte.
@@ -27,11 +27,17 @@ _NAMED = 5
 class Drain:
     """One drain, or none yet. `due` says that it is time to look, once all the dead are reaped."""
 
-    __slots__ = ("_asked", "_deliver", "_held", "_helpers", "_number", "_poller", "_told", "due", "is_init")
+    __slots__ = ("_asked", "_deliver", "_held", "_helpers", "_inside", "_number", "_poller", "_told", "due", "is_init")
 
-    def __init__(self, poller: Poller, deliver: Callable[[Left], None], helpers: Callable[[], set[int]]) -> None:
-        """`helpers` gives the pids of the core's own children."""
-        self._poller, self._deliver, self._helpers = poller, deliver, helpers
+    def __init__(
+        self,
+        poller: Poller,
+        deliver: Callable[[Left], None],
+        helpers: Callable[[], set[int]],
+        inside: Callable[[], list[int]],
+    ) -> None:
+        """`helpers` gives the pids of the core's own children, `inside` of all in the site's cgroup."""
+        self._poller, self._deliver, self._helpers, self._inside = poller, deliver, helpers, inside
         self.is_init = os.getpid() == 1
         self.due = False
         self._number = 0
@@ -90,12 +96,13 @@ class Drain:
             return False
         try:
             with open(f"/proc/self/task/{os.getpid()}/children", "rb") as file:
-                return {int(pid) for pid in file.read().split()} <= self._helpers()
+                children = {int(pid) for pid in file.read().split()}
         except OSError:  # a kernel without it
             return False
+        helpers = self._helpers()
+        return children <= helpers and {*self._inside()} <= {*helpers, os.getpid()}
 
     def _who_is_left(self) -> list[Process]:
-        """Here the site's cgroup comes in: who is in it is left as well, whoever its parent may be."""
         try:
             everybody, me = processes.everybody(), os.getpid()
         except OSError:  # no descriptor is left to look with
@@ -104,7 +111,8 @@ class Drain:
         spared = helpers | set(processes.below(helpers, everybody, set())) | {me}
         if self.is_init:
             return [process for pid, process in everybody.items() if pid not in spared]
-        return [everybody[pid] for pid in processes.below({me}, everybody, spared)]
+        left = {*processes.below({me}, everybody, spared), *self._inside()} - spared
+        return [process for pid, process in everybody.items() if pid in left]
 
     def _tell(self, process: Process) -> None:
         """Signal one who is left, once, and watch for its end. Who is not watched is seen by the next look."""

@@ -43,8 +43,10 @@ from procman.policy.events import (
     Exited,
     HelperEnded,
     Identify,
+    Notice,
     OpenSockets,
     Print,
+    Record,
     ReopenLog,
     Report,
     RunHelper,
@@ -70,6 +72,7 @@ class Log(Protocol):
 
     def configure(self, site: str, log: LogPlan) -> None: ...
     def reopen(self) -> None: ...
+    def write(self, records: Sequence[Record]) -> None: ...
 
 
 class LinuxKernel:
@@ -100,10 +103,10 @@ class LinuxKernel:
         self._children_may_have_ended = True
         self._dead: deque[Death] = deque()
         self._trees = Trees(self._tell_of_trees, self._children_of_its_own)
-        self._drain = Draining(poller, self._facts.append, self._children_of_its_own)
+        self._cgroups = Cgroups()
+        self._drain = Draining(poller, self._facts.append, self._children_of_its_own, self._cgroups.members)
         self._signals = SignalPipe(poller, self._signalled)  # before the first child: CHLD may be ignored still
         self._spawner = Spawner()
-        self._cgroups = Cgroups()
         self._guard = Guarding(self._spawner, lambda reason: self.tell(HelperEnded("guard", reason, draw())))
         self._alarms = Alarms()
         self._checks = Checks(poller, self._spawner, self._alarms, self._facts.append, self._guard.told)
@@ -182,9 +185,11 @@ class LinuxKernel:
         if isinstance(plan, Identify):
             self._spawner.identify(plan.digest, plan.commit)
             return
-        for one in (self._spawner, self._trees, self._cgroups):
+        for one in (self._spawner, self._trees):
             one.serve(plan.site)
         self._log.configure(plan.site, plan.log)
+        if why_not := self._cgroups.serve(plan.site):
+            self._log.write([Notice("cgroup.unavailable", "debug", why_not)])
 
     def close(self) -> None:
         """End the helpers and release the descriptors. Workers are the manager's; handlers stay till the end."""

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 
-from procman.kernel.cgroup import home
+from procman.kernel.hierarchy import home
 
 _KEY = b"\noom_kill "
 _LONGEST = 1 << 16

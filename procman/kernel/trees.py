@@ -21,7 +21,8 @@ from contextlib import suppress
 
 from procman.kernel import processes
 from procman.kernel.adopted import ChildList, Mark, mark, mark_of
-from procman.kernel.cgroup import Leaf, leaf_of
+from procman.kernel.cgroup import Leaf
+from procman.kernel.hierarchy import leaf_of
 from procman.kernel.memory import Memory
 from procman.kernel.processes import Process
 from procman.kernel.tree import Tree

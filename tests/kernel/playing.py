@@ -20,7 +20,7 @@ from procman.kernel.descriptors import seal_descriptors
 from procman.kernel.linux import LinuxKernel
 from procman.kernel.poller import Poller
 from procman.plan import Launch, LogPlan
-from procman.policy.events import Action, Event, Signal, Spawn, TimePassed, WorkerId
+from procman.policy.events import Action, Event, Record, Signal, Spawn, TimePassed, WorkerId
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 120.0
@@ -54,6 +54,10 @@ class NoLog:
     def reopen(self) -> None:
         """Remember it."""
         self.told.append("reopen")
+
+    def write(self, records: Sequence[Record]) -> None:
+        """Remember them."""
+        self.told += records
 
 
 class Stage:

@@ -63,6 +63,7 @@ a.toml:1:1: bad
 12:00:07.001  control          unavailable  no control socket:…n is no directory
 12:00:07.001  a                missed    2 runs missed
 12:00:07.001  a                skipped   a run is left out: the last one goes on
+12:00:07.001  cgroup           unavailable  no cgroup can be m…-only file system
 12:00:07.001  sockets          failed    cannot listen on tc… the port is in use
 12:00:07.001  termination_log  failed    cannot write /t: No…pace left on device
 12:00:07.001  shop             stopped   exit code 0 · 3 orphans reaped
