@@ -7,6 +7,7 @@ and not to hold up the core while the child is on its way to exec.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from errno import EINVAL, EMFILE, ENOMEM
 from typing import TYPE_CHECKING, NoReturn, cast
 
@@ -25,8 +26,11 @@ else:
     import _signal as signal  # `signal` makes enums of all it returns: 0.2 ms of a forked child's 1.5
 
 
-def fork(start: Start, given: Given = NOTHING, stdin: int = -1) -> tuple[int, int]:
-    """A fork of the core that becomes the program, and the pipe that tells whether it did."""
+def fork(start: Start, given: Given = NOTHING, stdin: int = -1, blocked: Iterable[int] = ()) -> tuple[int, int]:
+    """A fork of the core that becomes the program, and the pipe that tells whether it did.
+
+    The program begins with these signals `blocked`.
+    """
     try:
         pipe, answer_to = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
@@ -38,7 +42,7 @@ def fork(start: Start, given: Given = NOTHING, stdin: int = -1) -> tuple[int, in
     try:
         pid = os.fork()
         if pid == 0:
-            _become(start, given, stdin, answer_to, core)
+            _become(start, given, stdin, answer_to, core, blocked)
     except OSError as error:
         os.close(pipe)
         raise _no_fork(error) from None
@@ -81,7 +85,7 @@ def _enter(cwd: str) -> None:
         raise SpawnError("cwd", errno, reasons.of_cwd(cwd, errno)) from None
 
 
-def _become(start: Start, given: Given, stdin: int, answer_to: int, core: int) -> NoReturn:
+def _become(start: Start, given: Given, stdin: int, answer_to: int, core: int, blocked: Iterable[int]) -> NoReturn:
     """The forked child, on its way to exec. Whatever happens, it never returns into the core's code."""
     try:
         signal.set_wakeup_fd(-1)
@@ -90,7 +94,7 @@ def _become(start: Start, given: Given, stdin: int, answer_to: int, core: int) -
         os.setsid()
         if given.cgroup:
             join(given.cgroup)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         answer_to = _place(given, stdin, answer_to)
         if start.umask is not None:
             os.umask(start.umask)

@@ -51,7 +51,9 @@ class Pump:
         self._owing: dict[int, Run] = {}
         """Those that have ended and are still being read, by number."""
         self._state = -1
-        """What a pump that ended in order has left."""
+        """What a pump that ended in order has left, until another has taken it over."""
+        self._begun = False
+        """Whether the one that runs has."""
         self._traffic = select.epoll()
         """Readable while there is anything in a pipe."""
         self._answer_by: float | None = None
@@ -85,12 +87,16 @@ class Pump:
             self._channel = None
         self._answer_by = self._look_at = None
         self._owing.clear()
-        for run in self._runs.values():
-            run.again = self._state < 0 and run.pid is not None
+        if self._begun:  # else it has read nothing
+            self._begun = False
+            for run in self._runs.values():
+                run.again = self._state < 0 and run.pid is not None
 
     def close(self) -> None:
-        """Have it write what there is, and end; see `helpers.Helper`."""
-        channel, self._channel = self._channel, None
+        """Have it write what there is, and end; see `helpers.Helper`. Where there is none, a last one is started."""
+        if self._channel is None and self._order is not None and (self._runs or self._state >= 0):
+            self._start()
+        channel, self._channel, self._begun = self._channel, None, False
         for run in self._runs.values():
             run.close()
         self._runs.clear()
@@ -98,9 +104,7 @@ class Pump:
         if channel is not None and (pid := channel.pid) is not None:
             channel.ended()
             _wait(pid)
-        if self._state >= 0:
-            os.close(self._state)
-            self._state = -1
+        self._drop_state()
         self._poller.unwatch(self._traffic.fileno())
         self._traffic.close()
 
@@ -181,11 +185,9 @@ class Pump:
         except OSError as error:
             self._tell(f"the pump cannot start: {os.strerror(error.errno or EINVAL)}")
             return
-        state, self._state = self._state, -1
-        self._send({"do": "begin", "site": self._order.site, "colour": self.colour}, [state] if state >= 0 else [])
-        if state >= 0:
-            os.close(state)
         self._send({"do": "ring", "size": self._order.ring})
+        state = [self._state] if self._state >= 0 else []
+        self._send({"do": "begin", "site": self._order.site, "colour": self.colour}, state)
         for run in self._runs.values():
             if run.pid is not None:
                 self.open(run)
@@ -210,6 +212,9 @@ class Pump:
     def _hear(self, data: bytes, fds: tuple[int, ...]) -> None:
         message = json.loads(data)
         match message["say"]:
+            case "begun":
+                self._begun = True
+                self._drop_state()
             case "ended":
                 run = self._owing.pop(message["id"], None)
                 self._answered()
@@ -228,6 +233,11 @@ class Pump:
                 self._look_at = monotonic() + PATIENCE_S
         for fd in fds:
             os.close(fd)
+
+    def _drop_state(self) -> None:
+        if self._state >= 0:
+            os.close(self._state)
+            self._state = -1
 
     def _answered(self) -> None:
         """It lives. If it owes more, that may take its time from now on."""

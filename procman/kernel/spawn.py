@@ -17,7 +17,7 @@ from __future__ import annotations
 import _posixsubprocess
 import os
 from errno import EACCES
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from procman.kernel import reasons
 from procman.kernel.environment import Filler, Start
@@ -27,7 +27,20 @@ from procman.kernel.program import SpawnError, first
 from procman.plan import Launch
 from procman.policy.events import WorkerId
 
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # `signal` makes enums of all it returns
+
 _fork_exec: Any = _posixsubprocess.fork_exec
+
+HELPERS_ARE_DEAF_TO = frozenset(
+    {signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM}
+)
+"""Whoever sends these to all of a cgroup, or a session, means the core and the workers.
+
+They are blocked before a helper's first instruction, not by it: else one that has just been started would die of them.
+"""
 
 
 class Spawner:
@@ -72,11 +85,18 @@ class Spawner:
         return fork(self._filler.fill(worker, launch, given.env), given)
 
     def helper(self, argv: tuple[str, ...], stdout: int | None = None, stdin: int = -1) -> int:
-        """Start a helper of procman, with these descriptors, else the core's own: its pid. Raises SpawnError."""
+        """Start a helper of procman, with these descriptors, else the core's own: its pid. Raises SpawnError.
+
+        It begins with `HELPERS_ARE_DEAF_TO` blocked.
+        """
         start = Start(argv, None, None, self._filler.base)
         if self._fast:
-            return self._vfork(start, Given(stdout), stdin)
-        pid, pipe = fork(start, Given(stdout), stdin)
+            former = signal.pthread_sigmask(signal.SIG_BLOCK, HELPERS_ARE_DEAF_TO)
+            try:
+                return self._vfork(start, Given(stdout), stdin)
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, former)
+        pid, pipe = fork(start, Given(stdout), stdin, HELPERS_ARE_DEAF_TO)
         os.close(pipe)  # a helper that cannot exec has said nothing and ended with 127: its owner sees that
         return pid
 

@@ -161,11 +161,12 @@ class Outlet:
         """All that has not been written, and the account, for `restore` in another process."""
         rest = b"".join(self._rest).decode("latin-1")
         queue = [[name_of(lane), _packed(data)] for lane, data in self._queue.values()]
-        return {"rest": rest, "queue": queue, "lost": [self.lost_lines, self.lost_bytes]}
+        lost = self.lost_lines, self.lost_bytes, self.loss_reason, self.told_lines
+        return {"rest": rest, "queue": queue, "lost": lost}
 
     def restore(self, state: dict[str, Any], lane_of: Callable[[Any], Lane]) -> None:
         """Take over what another outlet's `state` was."""
-        self.lost_lines, self.lost_bytes = state["lost"]
+        self.lost_lines, self.lost_bytes, self.loss_reason, self.told_lines = state["lost"]
         if state["rest"]:
             self._rest = [memoryview(state["rest"].encode("latin-1"))]
             self.weight += len(self._rest[0])

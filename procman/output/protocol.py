@@ -5,7 +5,8 @@ It is a socket of packets, so a message is whole, and its descriptors come with 
 
 From the core, each with `do`:
 
-    begin    first of all: `site`, `colour`. Descriptor, perhaps: the state of a former pump
+    begin    first of all but `ring`: `site`, `colour`. Descriptor, perhaps: the state of a former pump. The answer is
+             `begun`
     open     a worker has begun: `id`, `worker` (group, task, generation), `pid`, `streams`, `output` (an OutputPlan),
              `ready` (a regular expression, or ""), `again` if a pump that had it was killed. Descriptors: the reading
              end of a pipe for each stream
@@ -17,6 +18,7 @@ From the core, each with `do`:
 
 From the pump:
 
+    begun    nothing has been read or written yet, and the state of the former pump is in this one's hands
     ended    `id`, `tail` (its last lines on stderr), `exception` (what a traceback ends with, or "")
     lost     lines were not written: `outlet`, `worker` (null: several), `lines` and `bytes` in all, `reason`; `over`
              once they are written again

@@ -1,8 +1,9 @@
 """The pump: reads what workers write, and writes it where it is to go. A program of its own, a helper of the core.
 
 It is told everything by the core (see `protocol.py`) and decides on no worker. It never waits for a reader, a disk that
-is full or the core. Asked to end by SIGTERM it hands all that it has in hand back to the core, for the next pump. Once
-the core is gone it goes on until nobody writes any more.
+is full or the core. Asked to end by SIGTERM it hands all that it has in hand back to the core, for the next pump; it
+is started with this signal blocked, so that none comes too early. Once the core is gone it goes on until nobody writes
+any more.
 
 Chatty workers do not wake it for every line: after a look at the pipes it rests for some milliseconds, unless they
 fill up faster than that.
@@ -59,6 +60,7 @@ class Pump:
         self._poller.watch(waked, READ, lambda _mask: self._retire())
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
         while True:
             self._mind_the_reports()
             self._poller.poll(self._patience())
@@ -153,6 +155,7 @@ class Pump:
                 self._workers = Workers(sinks, self._pipes, self._rings)
                 if descriptors:
                     self._workers.expect(descriptors[0])
+                self._reports.send({"say": "begun"})  # before anything is read, or written
             case "open":
                 assert self._workers is not None, "begin comes first"
                 self._readers.join(self._workers.open(message, descriptors))
@@ -182,14 +185,17 @@ class Pump:
         self._reports.send({"say": "ended", "id": worker, **words})
 
     def _retire(self) -> None:
-        """Give everything back to the core, and end."""
-        self._hear(READ)  # what has been said already
+        """Give everything back to the core, and end. Nobody is there to take it: write it."""
+        if self._core_lives:
+            self._hear(READ)  # what has been said already
         self._over = True
-        if self._workers is None:
-            return
-        self._flush()
-        fd = put_state(self._workers.state())
-        self._channel.send({"say": "retired"}, [fd])
+        if not self._core_lives:
+            for pipe in self._pipes:
+                self._pipes.empty(pipe)
+            self._finish()
+        elif self._workers is not None:
+            self._flush()
+            self._reports.last({"say": "retired"}, put_state(self._workers.state()))
 
     def _finish(self) -> None:
         """Nobody writes any more, and nobody asks: write what is left, as long as that makes sense."""
@@ -205,8 +211,6 @@ class Pump:
 
 def main() -> int:
     """Pump for the core at the other end of descriptor 0; 1 is where what goes to procman's stdout goes."""
-    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
     bytes(_HEAP)  # glibc learns from this that such blocks come and go: it gives no memory back for each chunk
     Pump(Channel(_CHANNEL)).run()
     os._exit(0)  # nothing to tidy up, and no stream of others' to flush

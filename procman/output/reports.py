@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import time
 from collections import deque
 from contextlib import suppress
@@ -37,6 +38,15 @@ class Reports:
         with suppress(OSError):  # it is gone: the channel's other end says so
             while self._queue and self._channel.send(self._queue[0]):
                 self._queue.popleft()
+
+    def last(self, message: Message, descriptor: int) -> None:
+        """Tell this after all the others, and wait until the core has room for it, or is gone."""
+        room = select.poll()
+        room.register(self._channel.fd, select.POLLOUT)
+        with suppress(OSError):
+            while self._queue or not self._channel.send(message, [descriptor]):
+                room.poll()
+                self.flush()
 
     def look(self, outlet: Outlet) -> None:
         """Tell what has been lost there: at once when it begins and when it is over, now and then in between."""

@@ -53,7 +53,7 @@ class FileOutlet(Outlet):
     @property
     def torn(self) -> bool:
         """Whether the end of the file's last line is still to be written."""
-        return self.fd >= 0 and not self._whole
+        return self._torn if self.fd < 0 else not self._whole
 
     def restore(self, state: dict[str, Any], lane_of: Callable[[Any], Lane]) -> None:
         """See `Outlet`."""

@@ -90,7 +90,7 @@ class Workers:
             if outlet.pending or outlet.lost_lines or (isinstance(outlet, FileOutlet) and outlet.torn):
                 outlets[outlet.name] = outlet.state(number_of)
         return {
-            "pipes": {_key(pipe): pipe.state() for pipe in self._pipes},
+            "pipes": {**self._former, **{_key(pipe): pipe.state() for pipe in self._pipes}},
             "rings": self._rings.state(),
             "outlets": outlets,
             "lanes": [(lane.origin, *lane.about) for lane in lanes],

@@ -8,22 +8,24 @@ import signal
 import sys
 from collections.abc import Callable
 
+import pytest
+
 from procman.kernel import channel
 from procman.kernel.channel import MAX_MESSAGE, MAX_QUEUED, Channel, argv
 from procman.kernel.poller import Poller
-from procman.kernel.spawn import Spawner
+from procman.kernel.spawn import HELPERS_ARE_DEAF_TO, Spawner
 from tests.kernel.playing import ROOT, play
 
 
 class Echo:
     """An echo helper, and what it has said."""
 
-    def __init__(self) -> None:
+    def __init__(self, spawner: Spawner | None = None) -> None:
         self.said: list[bytes] = []
         self.fds: list[int] = []
         self.poller = Poller()
         command = argv("tests.kernel.echo_helper", "hello", library=json.dumps([str(ROOT), *sys.path]))
-        self.channel = Channel(self.poller, Spawner(), command, self._hear)
+        self.channel = Channel(self.poller, spawner or Spawner(), command, self._hear)
 
     def until(self, count: int) -> list[bytes]:
         """Wait until it has said so much."""
@@ -34,6 +36,21 @@ class Echo:
     def _hear(self, message: bytes, fds: tuple[int, ...]) -> None:
         self.said.append(message)
         self.fds += fds
+
+
+def interrupt(fast: bool) -> list[str]:
+    echo = Echo(Spawner(fast))
+    assert echo.channel.pid
+    for number in HELPERS_ARE_DEAF_TO:
+        os.kill(echo.channel.pid, number)
+    words = [word.decode() for word in echo.until(1)]
+    echo.channel.close()
+    return [*words, *sorted(str(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ()))]
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_one_that_has_just_been_started_does_not_die_of_what_is_sent_to_all(fast: bool) -> None:
+    assert play(interrupt, fast).value == ["hello"]  # and the core hears it as ever
 
 
 def talk() -> list[str]:

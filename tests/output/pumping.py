@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
+
+from procman.kernel.spawn import HELPERS_ARE_DEAF_TO
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 60.0
@@ -80,8 +83,14 @@ class Core:
         """Start a pump, with the state of a former one, and open all that is open."""
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, str(ROOT)]
-        self.process: subprocess.Popen[bytes] = subprocess.Popen(command, stdin=theirs.fileno(), stdout=self._stdout)
-        theirs.close()
+        former = signal.pthread_sigmask(signal.SIG_BLOCK, HELPERS_ARE_DEAF_TO)
+        try:
+            self.process: subprocess.Popen[bytes] = subprocess.Popen(
+                command, stdin=theirs.fileno(), stdout=self._stdout
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, former)
+            theirs.close()
         self.send({"do": "begin", "site": "shop", "colour": self.colour}, [] if state is None else [state])
         if state is not None:
             os.close(state)
@@ -141,9 +150,7 @@ class Core:
         self.settle()
 
     def replace(self) -> None:
-        """Have the pump hand over to another one, in order."""
-        self.send({"do": "ping"})
-        self.hear("pong")  # it is there, and hears signals
+        """Have the pump hand over to another one, in order, perhaps before it has executed its first instruction."""
         self.process.terminate()
         state = self.hear("retired")[1][0]
         assert self.process.wait(DEADLINE_S) == 0
@@ -171,6 +178,10 @@ class Core:
             assert ready, f"never came: {enough!r} after {got[-2000:]!r}"
             got += os.read(self.read, 1 << 20)
         return got
+
+    def leave(self) -> None:
+        """The core goes."""
+        self._socket.close()
 
     def finish(self) -> int:
         """The core goes, and so do all writers; the pump's exit code."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
-from tests.output.pumping import Core, output, sink
+from tests.output.pumping import DEADLINE_S, Core, output, sink
 
 
 def test_lines_for_people_have_an_aligned_prefix() -> None:
@@ -63,6 +64,31 @@ def test_a_pump_replaced_in_order_loses_and_repeats_nothing(tmp_path: Path) -> N
         assert file.read_bytes() == b"one\ntwo\nthree\n"
 
 
+def test_pumps_that_are_replaced_at_once_hand_on_what_the_first_has_left() -> None:
+    with Core() as core:
+        web = core.open(output(sink("prefix")))
+        web.write(b"one\ntw")
+        assert core.text(b"\n") == b"web.0 | one\n"
+        for _ in range(3):
+            core.replace()
+            core.process.send_signal(signal.SIGINT)
+            core.process.send_signal(signal.SIGHUP)
+        web.write(b"o\n")
+        assert core.text(b"\n") == b"web.0 | two\n"
+
+
+def test_a_pump_that_is_ended_without_a_core_writes_what_it_has(tmp_path: Path) -> None:
+    with Core() as core:
+        file = tmp_path / "web.log"
+        web = core.open(output(sink("file", str(file))))
+        core.end(web)
+        web.write(b"one\nlast")
+        core.leave()
+        core.process.terminate()
+        assert core.process.wait(DEADLINE_S) == 0
+        assert file.read_bytes() == b"one\nlast\n"
+
+
 def test_after_a_killed_pump_the_stream_is_marked_and_goes_on(tmp_path: Path) -> None:
     with Core() as core:
         file = tmp_path / "web.log"
@@ -91,5 +117,5 @@ def test_a_line_that_is_looked_for_is_told_once() -> None:
         web = core.open(output(sink("null")), ready="^started on port [0-9]+$")
         web.write(b"not started on port 1\nstarted on port 8000\nstarted on port 8001\n")
         core.end(web)
-        assert [message["say"] for message in core.said] == ["ready", "ended"]
-        assert core.said[0]["worker"] == ["web", 0, 1]
+        assert [message["say"] for message in core.said] == ["begun", "ready", "ended"]
+        assert core.said[1]["worker"] == ["web", 0, 1]
