@@ -57,7 +57,7 @@ def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print it as one JSON object")
     form.add_argument("--watch", action="store_true", help="show it again at every change, until Ctrl-C")
-    form.add_argument("--ready", action="store_true", help="print nothing; exit 0 if all that is wanted runs, else 1")
+    form.add_argument("--ready", action="store_true", help="print nothing; exit 0 if all that is wanted is ready")
     talk.add_site(parser)
 
 
@@ -128,9 +128,9 @@ def why_not_ready(status: SiteStatus) -> str:
 
 
 def is_ready(status: SiteStatus) -> bool:
-    """Whether the site runs, and every worker that is wanted runs or has ended normally."""
+    """Whether the site runs, and every worker that is wanted is ready or has ended normally."""
     waiting = [group for group in status.groups if group.note]
-    fine = all(worker.state in ("running", "exited") or worker.held or worker.role for worker in status.workers)
+    fine = all(w.held or w.role or (w.state in ("running", "exited") and not w.unready) for w in status.workers)
     return status.phase == "running" and fine and not waiting
 
 

@@ -17,7 +17,7 @@ from procman.words import duration, size
 _DIM, _BOLD = "2", "1"
 _STYLES = {
     "stopped": _DIM, "starting": "36", "running": "32", "backoff": "33", "stopping": "34", "killing": "35",
-    "exited": "32", "failed": "1;31",
+    "exited": "32", "failed": "1;31", "unready": "1;33", "reloading": "36",
 }  # fmt: skip
 _HEAD = ("WORKER", "STATE", "PID", "UP", "RESTARTS", "LEFT", "CPU", "MEM", "SHARED", "LAST EXIT")
 _RIGHT = (2, 3, 4, 5, 6, 7, 8)
@@ -25,6 +25,8 @@ _STATE, _SHARED = 1, 8
 _WIDE = 100
 """Columns of a terminal that has room for everything."""
 _WIDEST = 28
+_WORDY = 8
+"""So many workers' own words are shown below the table; the others' are in the JSON."""
 _DOT = " \N{MIDDLE DOT} "
 _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
@@ -53,7 +55,7 @@ def render(status: SiteStatus, pid: int, uses: Mapping[int, Use], colour: bool, 
     if rows:
         lines += [_paint(_line(_HEAD, widths, columns), _DIM, colour)]
         lines += [_coloured(_line(row, widths, columns), row, widths, colour) for row in rows]
-    notes = [note for group in status.groups for note in _notes(group)]
+    notes = [note for group in status.groups for note in _notes(group)] + _words(status.workers)
     if status.strays:
         notes.append(f"{_count(status.strays, 'stray')}: left their workers without a trace, and end with the site")
     if status.lost_lines:
@@ -81,7 +83,7 @@ def _row(worker: WorkerStatus, group: GroupStatus | None, uses: Mapping[int, Use
     name = f"{worker.group}:{worker.task}"
     return (
         name if len(name) <= _WIDEST else name[: _WIDEST - 8] + _ELLIPSIS + name[-7:],
-        worker.state,
+        _state(worker),
         "-" if worker.pid is None else str(worker.pid),
         "-" if worker.uptime_s is None else duration(worker.uptime_s),
         str(max(0, worker.generation - 1)),
@@ -91,6 +93,21 @@ def _row(worker: WorkerStatus, group: GroupStatus | None, uses: Mapping[int, Use
         "-" if use is None else _size(use.shared_bytes),
         last or "-",
     )
+
+
+def _state(worker: WorkerStatus) -> str:
+    """Its state; of one that runs, what is to be known besides."""
+    if worker.state != "running":
+        return worker.state
+    return worker.doing or ("unready" if worker.unready else worker.state)
+
+
+def _words(workers: Sequence[WorkerStatus]) -> list[str]:
+    """Why those who are not ready are not, and what workers say of themselves."""
+    lines = [f"{worker.group}:{worker.task} is not ready: {worker.unready}" for worker in workers if worker.unready]
+    lines += [f"{worker.group}:{worker.task} says: {worker.says}" for worker in workers if worker.says]
+    more = len(lines) - _WORDY
+    return lines if more <= 0 else [*lines[:_WORDY], f"{_ELLIPSIS} and {_count(more, 'more line')} of the like"]
 
 
 def _notes(group: GroupStatus) -> list[str]:

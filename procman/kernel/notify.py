@@ -32,6 +32,7 @@ _ROOM = _socket.CMSG_SPACE(_CREDENTIALS.size)
 """For the credentials, and for nothing else: descriptors that somebody sends find no room and are closed."""
 
 Message = Mapping[str, str]
+"""What was said, by name, in the order in which it was."""
 
 
 class Mouth:
@@ -132,6 +133,7 @@ def _merge(said: dict[str, str], data: bytes) -> None:
     for line in data.decode("utf-8", "replace").split("\n"):
         name, equals, value = line.partition("=")
         if equals:
+            said.pop(name, None)  # the order is that of the last words
             said[name] = value
 
 

@@ -9,7 +9,7 @@ from signal import SIGKILL
 from typing import NamedTuple, Protocol, TypeAlias
 
 from procman.policy.events import Load, Loaded, LoadFailed, ReopenLog, ShutDown, Spawn, Stage, ZygoteOrder
-from procman.policy.requests import Asked, Departed
+from procman.policy.requests import Asked, Departed, Doing
 
 Wish: TypeAlias = Load | ShutDown | ReopenLog | Asked | Departed
 
@@ -59,6 +59,8 @@ class Conduct(NamedTuple):
     """It says, instead of never being ready, that it cannot be."""
     moods: tuple[tuple[float, bool], ...] = ()
     """Seconds after it has begun, and whether it is ready from then on (as far as it is to show that at all)."""
+    words: tuple[tuple[float, Doing | float], ...] = ()
+    """Seconds after it has begun, and what it says then: what it is about or, a float, that it needs more time."""
     checks: tuple[bool, ...] = ()
     """What its first health checks find; later ones find it well, and are not told."""
 

@@ -29,7 +29,7 @@ from procman.kernel.script import (
     Rest,
     Script,
 )
-from procman.kernel.timetable import Clearance, Death, Due, Process, Timetable, Word
+from procman.kernel.timetable import Clearance, Death, Due, News, Process, Timetable, Word
 from procman.policy.events import (
     Action,
     Check,
@@ -43,7 +43,6 @@ from procman.policy.events import (
     Left,
     Loaded,
     LoadFailed,
-    Ready,
     RunHelper,
     RunLoader,
     Signal,
@@ -52,7 +51,6 @@ from procman.policy.events import (
     Strays,
     TimePassed,
     TreeEnded,
-    Unready,
     Usage,
     WorkerId,
 )
@@ -157,9 +155,8 @@ class SimulatedKernel:
             self._due.schedule(heard, Word(process, self._start_failed(spawn.worker, failure)))
             return
         self._due.schedule(heard, Word(process, Execed(spawn.worker)))
-        if spawn.ready is not None and spawn.ready.by != "delay":
-            for after, fact in process.words():
-                self._due.schedule(heard + after, Word(process, fact))
+        for after, fact in process.words(spawn.ready):
+            self._due.schedule(heard + after, Word(process, fact))
         if conduct.lives is not None:
             self._due.schedule(self._now + conduct.lives, Death(process, conduct.end))
 
@@ -238,7 +235,7 @@ class SimulatedKernel:
             self._answers.append(Left(0))
         return None if over is None else Exited(pid, 0, None, Usage(), False, self._random.random())
 
-    def _hear(self, process: Process, fact: Execed | StartFailed | Ready | Unready | Checked) -> Event | None:
+    def _hear(self, process: Process, fact: News) -> Event | None:
         """News from a process that was reaped meanwhile is no news; a failed start ends it."""
         if process.reaped:
             return None

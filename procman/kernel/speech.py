@@ -1,4 +1,4 @@
-"""What one run of a worker says by sd_notify(3), as facts: that it is ready, and that it is alive.
+"""What one run of a worker says by sd_notify(3), as facts: that it is ready, that it is alive, how it is.
 
 It hears and tells; what follows from that is not its business. The socket itself, and who may speak there, is
 `notify.py`'s.
@@ -17,13 +17,22 @@ from procman.kernel.poller import Poller
 from procman.kernel.probes import Report
 from procman.kernel.program import SpawnError
 from procman.plan import Health
-from procman.policy.events import Checked, Event, Spawn
+from procman.policy.events import Checked, Event, Extended, Said, Spawn
+from procman.policy.requests import Doing
+
+LONGEST_STATUS = 200
+"""Characters of its own words that are kept."""
+_DIGITS = 20
+"""Of a number of 64 bits."""
+_DOING: dict[str, Doing] = {"READY": "", "RELOADING": "reloading", "STOPPING": "stopping"}
 
 
 class Speech:
     """One run that can speak."""
 
-    __slots__ = ("_alarm", "_alarms", "_by_word", "_deliver", "_fault", "_heard_at", "_mouth", "_ready", "_spawn")
+    __slots__ = (
+        "_alarm", "_alarms", "_by_word", "_deliver", "_fault", "_heard_at", "_mouth", "_ready", "_said", "_spawn",
+    )  # fmt: skip
 
     def __init__(
         self, poller: Poller, alarms: Alarms, path: str, spawn: Spawn, deliver: Callable[[Event], None], ready: Report
@@ -31,6 +40,8 @@ class Speech:
         """`ready`: told whenever it says that it is, or is no more. Raises SpawnError where it can have no socket."""
         self._alarms, self._spawn, self._deliver, self._ready = alarms, spawn, deliver, ready
         self._by_word = spawn.ready is not None and spawn.ready.by == "notify"
+        self._said = Said(spawn.worker, "", "")
+        """As it was told last."""
         self._alarm: Alarm | None = None
         """Of the watchdog."""
         self._heard_at = 0.0
@@ -77,16 +88,37 @@ class Speech:
         self._mouth.close()
 
     def _heard(self, said: Message) -> None:
+        last = next((name for name in reversed([*said]) if name in _DOING and said[name] == "1"), None)
+        doing = self._said.doing if last is None else _DOING[last]
+        now = Said(self._spawn.worker, _line(said["STATUS"]) if "STATUS" in said else self._said.status, doing)
+        if now != self._said:
+            self._said = now
+            self._deliver(now)
+        if self._by_word and last in ("READY", "STOPPING"):
+            self._ready(last == "READY", "it says that it is " + ("ready" if last == "READY" else "stopping"))
+        if (more := _seconds(said.get("EXTEND_TIMEOUT_USEC", ""))) is not None:
+            self._deliver(Extended(self._spawn.worker, more))
+            if self._spawn.health is not None:
+                self._heard_at = max(self._heard_at, monotonic() + more - self._spawn.health.interval)
+        self._alive(said.get("WATCHDOG"))
+
+    def _alive(self, word: str | None) -> None:
         worker = self._spawn.worker
-        if self._by_word and said.get("STOPPING") == "1":
-            self._ready(False, "it says that it is stopping")
-        elif self._by_word and said.get("READY") == "1":
-            self._ready(True, "it says that it is ready")
-        if said.get("WATCHDOG") == "trigger" and self._alarm is not None:
+        if word == "trigger" and self._alarm is not None:
             self._fault = True
             self._deliver(Checked(worker, False, "it says that it is not well"))
-        elif said.get("WATCHDOG") == "1":
+        elif word == "1":
             self._heard_at = max(self._heard_at, monotonic())
             if self._fault:
                 self._fault = False
                 self._deliver(Checked(worker, True, "it says that it is alive"))
+
+
+def _line(text: str) -> str:
+    """A text that somebody sends, as one that can be shown anywhere."""
+    return "".join(one if one.isprintable() else " " for one in text[:LONGEST_STATUS]).strip()
+
+
+def _seconds(text: str) -> float | None:
+    """So many microseconds; None where it is no number."""
+    return int(text) / 1e6 if text.isascii() and text.isdigit() and len(text) <= _DIGITS else None

@@ -9,10 +9,26 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from procman.kernel.escaped import Farewell
 from procman.kernel.nursery import Import
 from procman.kernel.script import Conduct, End, Incident
-from procman.policy.events import Checked, Execed, Loaded, LoadFailed, Ready, StartFailed, Unready, WorkerId
+from procman.plan import Ready as ReadyRule
+from procman.policy.events import (
+    Checked,
+    Execed,
+    Extended,
+    Loaded,
+    LoadFailed,
+    Ready,
+    Said,
+    StartFailed,
+    Unready,
+    WorkerId,
+)
 
 if TYPE_CHECKING:
     from random import Random
+
+
+News: TypeAlias = Execed | StartFailed | Ready | Unready | Checked | Said | Extended
+"""What a process can be heard of."""
 
 
 class Process:
@@ -28,9 +44,13 @@ class Process:
         self.reaped = False
         """The leader is; `rest` may still be there."""
 
-    def words(self) -> Iterator[tuple[float, Ready | Unready]]:
-        """What it says of its readiness, and how long after its program has begun."""
+    def words(self, rule: ReadyRule | None) -> Iterator[tuple[float, News]]:
+        """What it says of itself, and how long after its program has begun; of its readiness as far as it is to."""
         conduct, why = self.conduct, "it says so"
+        for after, word in conduct.words:
+            yield after, Extended(self.worker, word) if isinstance(word, float) else Said(self.worker, word, word)
+        if rule is None or rule.by == "delay":
+            return
         if conduct.ready_after is not None:
             for after, well in ((0.0, True), *conduct.moods):
                 fact = Ready(self.worker, why) if well else Unready(self.worker, why)
@@ -53,10 +73,10 @@ class Clearance(NamedTuple):
 
 
 class Word(NamedTuple):
-    """News over the exec-error pipe, and what checks find."""
+    """News over the exec-error pipe, what it says, and what checks find."""
 
     process: Process
-    fact: Execed | StartFailed | Ready | Unready | Checked
+    fact: News
 
 
 Due: TypeAlias = Incident | Loaded | LoadFailed | Death | Clearance | Word | Farewell | Import

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from procman.policy import pulse
 from procman.policy.census import Census
-from procman.policy.events import Checked, Execed, Exited, Forked, Ready, StartFailed, Strays, TreeEnded, Unready
+from procman.policy.events import Execed, Exited, Forked, StartFailed, Strays, TreeEnded
 from procman.policy.step import Step
 from procman.policy.worker import Worker
 
@@ -38,8 +38,8 @@ class Leaders:
             case StartFailed():
                 group.start_failed(worker, fact, step)
 
-    def felt(self, fact: Ready | Unready | Checked, groups: Mapping[str, Supervisor], step: Step) -> None:
-        """What a check has found; it may come too late, of a worker that is no more."""
+    def felt(self, fact: pulse.Felt, groups: Mapping[str, Supervisor], step: Step) -> None:
+        """What a check has found, or it says of itself; it may come too late, of a worker that is no more."""
         group, task = groups.get(fact.worker.group), fact.worker.task
         worker = group.slots[task].find(fact.worker) if group and task < len(group.slots) else None
         if worker is not None:

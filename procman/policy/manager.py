@@ -76,7 +76,7 @@ class Manager:
                 self._leaders.ended(event, self.groups, step)
             case events.Forked() | events.Execed() | events.StartFailed():
                 self._leaders.started(event, self.groups, step)
-            case events.Ready() | events.Unready() | events.Checked():
+            case events.Ready() | events.Unready() | events.Checked() | events.Said() | events.Extended():
                 self._leaders.felt(event, self.groups, step)
             case events.Left() | events.TimePassed() | events.ReopenLog():
                 self._elsewhere(event, step)

@@ -1,7 +1,8 @@
 """How one run of a worker is: whether it has begun, is ready, is well; and what is to become of it if it is not.
 
 Readiness and health are two questions. Not ready in time is a failure of the start; not ready later is only a mark.
-Not well, so many times in a row, is a failure: the worker is stopped, and judged like any that has failed.
+Not well, so many times in a row, is a failure: the worker is stopped, and judged like any that has failed. Of one that
+says that it is stopping it is none. A worker that reloads is ready all the while, as systemd has it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from procman import words
 from procman.plan import GroupPlan, Health
-from procman.policy.events import Check, Checked, Ready, State, Unready
+from procman.policy.events import Check, Checked, Extended, Ready, Said, State, Unready
+from procman.policy.requests import Doing
 from procman.policy.restart import Failure
 from procman.policy.step import Step
 
@@ -18,10 +20,14 @@ if TYPE_CHECKING:
     from procman.policy.worker import Worker
 
 
+Felt = Ready | Unready | Checked | Said | Extended
+"""All that is heard of one that runs."""
+
+
 class Pulse:
     """What is known of one generation."""
 
-    __slots__ = ("begun", "failures", "fault", "health", "ready", "unready")
+    __slots__ = ("begun", "doing", "failures", "fault", "health", "ready", "status", "unready", "until")
 
     def __init__(self, plan: GroupPlan) -> None:
         self.ready, self.health = plan.ready, plan.health
@@ -30,6 +36,11 @@ class Pulse:
         """Its program runs."""
         self.unready = ""
         """Why it is marked as not ready, although it was; empty if it is not."""
+        self.status = ""
+        """What it says of itself, for people."""
+        self.doing: Doing = ""
+        self.until = 0.0
+        """Up to when it has asked for time, at the last."""
         self.failures = 0
         """Of its health check, in a row."""
         self.fault: Failure | None = None
@@ -46,7 +57,8 @@ def begin(worker: Worker, step: Step) -> None:
     if rule is None:
         run(worker, "started", step)
     else:
-        worker.wait_until(worker.started_at + (rule.delay if rule.by == "delay" else rule.timeout), step)
+        due = worker.started_at + (rule.delay if rule.by == "delay" else rule.timeout)
+        worker.wait_until(due if rule.by == "delay" else max(due, pulse.until), step)
 
 
 def run(worker: Worker, reason: str, step: Step) -> None:
@@ -56,7 +68,7 @@ def run(worker: Worker, reason: str, step: Step) -> None:
         step.actions.append(Check(worker.id, worker.pulse.health))
 
 
-def hear(worker: Worker, fact: Ready | Unready | Checked, step: Step) -> None:
+def hear(worker: Worker, fact: Felt, step: Step) -> None:
     """What it says of itself, or a check has found; of one that is on its way out nothing is of interest."""
     match worker.state, fact:
         case State.STARTING, Ready():
@@ -68,8 +80,12 @@ def hear(worker: Worker, fact: Ready | Unready | Checked, step: Step) -> None:
             mark(worker, "", step)
         case State.RUNNING, Unready():
             mark(worker, fact.reason, step)
-        case State.RUNNING, Checked():
+        case State.RUNNING, Checked() if worker.pulse.doing != "stopping":
             _checked(worker, fact, step)
+        case State.STARTING | State.RUNNING | State.STOPPING, Said():
+            worker.pulse.status, worker.pulse.doing = fact.status, fact.doing
+        case State.STARTING | State.STOPPING, Extended():
+            _extend(worker, fact.by, step)
 
 
 def overdue(worker: Worker, step: Step) -> None:
@@ -79,7 +95,12 @@ def overdue(worker: Worker, step: Step) -> None:
     if rule.by == "delay":
         run(worker, f"has run for {words.duration(rule.delay)}", step)
     else:
-        give_up(worker, Failure("start", f"not ready within {words.duration(rule.timeout)}"), step)
+        give_up(worker, Failure("start", f"not ready within {words.duration(rule.timeout)}{patience(worker)}"), step)
+
+
+def patience(worker: Worker) -> str:
+    """Its deadline has come: the rest of the sentence that says so, where it was the worker that had moved it."""
+    return ", and the time that it asked for" if worker.deadline == worker.pulse.until else ""
 
 
 def give_up(worker: Worker, failure: Failure, step: Step) -> None:
@@ -99,6 +120,16 @@ def mark(worker: Worker, why: str, step: Step) -> None:
             step.notice("worker.ready", "info", "ready again", **fields)
         step.moved[worker.id.group] = None  # for those that wait for it
     worker.pulse.unready = why
+
+
+def _extend(worker: Worker, by: float, step: Step) -> None:
+    """It wants more time; it never gets less than it had. Before its program has begun there is no deadline to move."""
+    rule = worker.pulse.ready
+    if worker.state is State.STARTING and (rule is None or rule.by == "delay"):
+        return
+    worker.pulse.until = step.now + by
+    if worker.deadline is not None:
+        worker.wait_until(max(worker.deadline, worker.pulse.until), step)
 
 
 def _checked(worker: Worker, fact: Checked, step: Step) -> None:

@@ -135,6 +135,8 @@ class Done(NamedTuple):
 
 
 Role = Literal["", "successor", "predecessor"]
+Doing = Literal["", "reloading", "stopping"]
+"""What a worker may say that it is about; empty: its work."""
 
 
 class WorkerStatus(NamedTuple):
@@ -157,6 +159,12 @@ class WorkerStatus(NamedTuple):
     """How long ago that was."""
     role: Role = ""
     """Which of two it is, while its slot has two: one starts beside the worker, or ends beside it; else empty."""
+    unready: str = ""
+    """Why it is marked as not ready although it runs; empty if it is not."""
+    doing: Doing = ""
+    """What it says that it is about, besides its work."""
+    says: str = ""
+    """Its own words on how it is."""
 
 
 class GroupStatus(NamedTuple):

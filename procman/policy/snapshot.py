@@ -79,4 +79,7 @@ def _worker(worker: Worker, role: Role, held: bool, now: float) -> WorkerStatus:
         last_exit=last.how if last else None,
         last_exit_s=now - last.at if last else None,
         role=role,
+        unready=worker.pulse.unready if worker.state is State.RUNNING else "",
+        doing=worker.pulse.doing if worker.state in LIVE else "",
+        says=worker.pulse.status if worker.state in LIVE else "",
     )

@@ -190,7 +190,7 @@ class Supervisor:
     def due(self, worker: Worker, step: Step) -> None:
         """The worker's deadline has come."""
         if worker.state is State.STOPPING:
-            worker.kill(f"still there after {words.duration(worker.stop.grace)} of grace", step)
+            worker.kill(f"still there after {words.duration(worker.stop.grace)} of grace{pulse.patience(worker)}", step)
         elif worker.state is State.STARTING:
             pulse.overdue(worker, step)
         elif step.halts(worker.id.group):

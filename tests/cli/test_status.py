@@ -60,6 +60,41 @@ def test_lines_that_could_not_be_written_are_counted_below() -> None:
     assert text == AT_80 + "output: 1,204 lines not written (96 kB)\n"
 
 
+AT_80_UNREADY = """\
+shop  running · 1 group, 3 workers · a66b0f19b104 · pid 4000
+
+WORKER  STATE       PID      UP  RESTARTS  LEFT    CPU    MEM  LAST EXIT
+api:0   unready    4242  12m34s         2    93  1m12s  32.9M  killed by SIGKIL…
+api:1   reloading  4243  12m34s         2    93      -      -  killed by SIGKIL…
+api:2   stopping   4244  12m34s         2    93      -      -  killed by SIGKIL…
+
+api: 2 workers by hand (file: 1)
+api:0 is not ready: GET /health: 503
+api:2 is not ready: it says that it is stopping
+api:1 says: 12 requests under way, and a long story that is cut where the scree…
+"""
+
+
+def test_who_runs_and_is_not_ready_is_marked_and_what_workers_say_of_themselves_is_below() -> None:
+    story = "12 requests under way, and a long story that is cut where the screen ends"
+    workers = (
+        API._replace(unready="GET /health: 503"),
+        API._replace(task=1, pid=4243, doing="reloading", says=story),
+        API._replace(task=2, pid=4244, doing="stopping", unready="it says that it is stopping"),
+    )
+    site = SITE._replace(groups=SITE.groups[:1], workers=workers)
+    assert render(site, 4000, USES, False, 80) == AT_80_UNREADY
+    assert "\x1b[1;33munready\x1b[0m" in render(site, 4000, USES, True, 80)
+    told = [(w["state"], w["unready"], w["doing"], w["says"]) for w in as_json(site, 4000, USES)["workers"]]
+    assert told[:2] == [("running", "GET /health: 503", "", ""), ("running", "", "reloading", story)]
+
+
+def test_of_many_who_say_something_a_few_are_shown() -> None:
+    workers = tuple(API._replace(task=task, says="all is well") for task in range(30))
+    lines = render(SITE._replace(workers=workers), 4000, {}, False, 80).splitlines()
+    assert lines[-2:] == ["api:7 says: all is well", "… and 22 more lines of the like"]
+
+
 def test_only_states_and_headings_have_colours() -> None:
     text = render(SITE, 4000, USES, True, 80)
     assert "\x1b[32mrunning\x1b[0m" in text
@@ -71,6 +106,7 @@ def test_only_states_and_headings_have_colours() -> None:
     [
         (API, "", "running", True),
         (API._replace(state="exited"), "", "running", True),
+        (API._replace(unready="GET /health: 503"), "", "running", False),
         (HELD, "", "running", True),
         (WAITS, "", "running", False),
         (API._replace(state="failed"), "", "running", False),

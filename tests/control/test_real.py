@@ -69,6 +69,16 @@ def run(env: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[
     )
 
 
+SPEAKER = """
+import os, socket, time
+def say(text):
+    socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(text.encode(), os.environ["NOTIFY_SOCKET"])
+say("READY=1")
+say("STATUS=12 requests are under way\\nSTOPPING=1")
+time.sleep(1000)
+"""
+
+
 @contextmanager
 def operated(tmp_path: Path, text: str = SITE, workers: int = 3) -> Iterator[Operated]:
     folder = tmp_path / "sites"
@@ -320,3 +330,21 @@ def test_another_user_is_refused(tmp_path: Path) -> None:
         )
         done = subprocess.run([sys.executable, "-I", "-S", "-c", program, str(one.address)], check=False, timeout=60)
         assert done.returncode == (13 if os.geteuid() == 0 else 0)  # who is not root cannot be somebody else
+
+
+def test_status_shows_who_runs_and_is_not_ready_and_what_it_says_of_itself(tmp_path: Path) -> None:
+    program = tmp_path / "speaker.py"
+    program.write_text(SPEAKER, encoding="utf-8")
+    speaker = group("api", f"exec {sys.executable} {program}", "ready = { notify = true }")
+    with operated(tmp_path, site_of(speaker), workers=1) as one:
+        one.site.until("worker.unready", "api:0")
+        (worker,) = json.loads(one.run("status", "--json").stdout)["workers"]
+        told = (worker["state"], worker["doing"], worker["unready"], worker["says"])
+        assert told == ("running", "stopping", "it says that it is stopping", "12 requests are under way")
+        lines = one.run("status").stdout.splitlines()
+        assert lines[3].split()[:2] == ["api:0", "stopping"]
+        assert lines[-2:] == [
+            "api:0 is not ready: it says that it is stopping",
+            "api:0 says: 12 requests are under way",
+        ]
+        assert one.run("status", "--ready").returncode == 1

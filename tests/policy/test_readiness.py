@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from procman.plan import Health, Ready, Restart, Stop
-from procman.policy.events import Check, Checked, Spawn, Unready
+from procman.policy.events import Check, Checked, Extended, Said, Spawn, Unready
 from procman.policy.events import Ready as IsReady
 from procman.policy.requests import Asked, Operate, Selector
+from procman.policy.snapshot import snapshot
 from tests.policy.drive import Drive, changed, group
 
 NOTIFY = Ready("notify", timeout=30.0)
@@ -170,3 +171,51 @@ def test_one_for_all_takes_an_unhealthy_worker_for_a_failed_one() -> None:
     assert [worker for _, worker, _, _ in site.signals] == ["a:0", "a:1"]
     site.die("a:1", signal=15)
     assert [worker for _, worker in site.starts[2:]] == ["a:0", "a:1"]
+
+
+def test_one_that_asks_for_more_time_until_it_is_ready_has_it_and_never_less_than_before() -> None:
+    site = Drive(group("a", ready=NOTIFY, restart=STOP_ALL))
+    site.tell(Extended(site.id("a:0"), 5.0))
+    assert site.manager.deadline() == 30.0
+    site.sleep(28.0)
+    site.tell(Extended(site.id("a:0"), 10.0))
+    site.sleep(9.0)
+    assert site.state("a:0") == "starting"
+    site.sleep(1.0)
+    assert (site.signals, site.state("a:0")) == ([(38.0, "a:0", 15, "tree")], "stopping")
+    assert site.reasons[-1] == "not ready within 30s, and the time that it asked for"
+
+
+def test_one_that_asks_for_more_time_to_end_has_it() -> None:
+    site = Drive(group("a", stop=Stop(grace=2.0)))
+    site.tell(Extended(site.id("a:0"), 60.0))  # it runs, and needs none
+    site.stop()
+    site.sleep(1.0)
+    site.tell(Extended(site.id("a:0"), 3.0))
+    site.sleep(2.0)
+    assert site.state("a:0") == "stopping"
+    site.sleep(1.0)
+    assert site.signals == [(0.0, "a:0", 15, "tree"), (4.0, "a:0", 9, "tree")]
+    assert site.reasons[-1] == "still there after 2s of grace, and the time that it asked for"
+
+
+def test_one_that_says_that_it_is_stopping_may_fail_its_health_checks() -> None:
+    site = Drive(group("a", health=HTTP))
+    site.tell(Said(site.id("a:0"), "bye", "stopping"))
+    fails_a_check(site, "a:0", 5)
+    assert (site.state("a:0"), site.signals) == ("running", [])
+    site.tell(Said(site.id("a:0"), "", ""))  # it has thought better of it
+    fails_a_check(site, "a:0", 2)
+    assert site.state("a:0") == "stopping"
+
+
+def test_what_it_says_and_why_it_is_not_ready_stand_in_the_status_until_its_next_run() -> None:
+    site = Drive(group("a", ready=NOTIFY))
+    says_ready(site, "a:0")
+    site.tell(Said(site.id("a:0"), "7 clients", "reloading"))
+    site.tell(Unready(site.id("a:0"), "it says so"))
+    (one,) = snapshot(site.manager, site.now).workers
+    assert (one.state, one.unready, one.doing, one.says) == ("running", "it says so", "reloading", "7 clients")
+    site.die("a:0", 1)
+    (one,) = snapshot(site.manager, site.now).workers
+    assert (one.generation, one.unready, one.doing, one.says) == (2, "", "", "")

@@ -50,6 +50,7 @@ class Run:
         "kill_at",
         "killed",
         "launch",
+        "leaving",
         "lived",
         "pid",
         "ready",
@@ -57,6 +58,7 @@ class Run:
         "sick",
         "spawned_at",
         "stop",
+        "until",
         "verdict",
         "worker",
     )
@@ -67,6 +69,10 @@ class Run:
         self.stop = plan.stop
         self.ready, self.health = plan.ready, plan.health
         self.begun = False
+        self.leaving = False
+        """It says that it is stopping."""
+        self.until = 0.0
+        """Up to when it wants to be waited for until it is ready."""
         self.sick = 0
         """Bad health checks in a row."""
         self.checked = self.dumped = False

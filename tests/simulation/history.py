@@ -33,6 +33,7 @@ from procman.policy.helpers import pump_of
 from procman.policy.requests import (
     Asked,
     Departed,
+    Doing,
     Down,
     Operate,
     Reload,
@@ -69,6 +70,10 @@ MOODS = ((), (), ((0.5, False),), ((0.25, False), (0.5, True)), ((0.0, True), (1
 READY = (
     *(None, None, None, Ready("notify", timeout=1.0), Ready("http", timeout=2.0), Ready("fd", timeout=30.0)),
     *(Ready("delay", delay=0.5), Ready("delay", delay=2.0)),
+)
+WORDS: tuple[tuple[tuple[float, Doing | float], ...], ...] = (
+    *((), (), ((0.25, 2.0),), ((0.0, 4.0), (0.5, 0.25)), ((0.75, "reloading"), (1.0, ""))),
+    *(((0.25, "stopping"),), ((0.25, "stopping"), (1.0, "")), ((1.0, 3.0), (2.0, 3.0), (3.0, 3.0))),
 )
 HEALTH = (
     *(None, None, None, Health("http", interval=0.5, failures=2), Health("watchdog", interval=1.0, failures=1)),
@@ -121,6 +126,7 @@ class History:
             ready_after=random.choice((0.0, 0.0, 0.25, 1.0, None)),
             gives_up=random.random() < 0.3,
             moods=random.choice(MOODS),
+            words=random.choice(WORDS),
             checks=tuple(random.random() < 0.5 for _ in range(random.choice((0, 0, 3, 6)))),
         )
 

@@ -137,6 +137,10 @@ FAULTS: dict[str, tuple[str, str]] = {
         'give_up(worker, Failure("exit", f"not ready within',
     ),
     "ready by delay too early": ("(rule.delay if rule.by", "(0.0 if rule.by"),
+    "time that it asks for is not given": ("max(worker.deadline, worker.pulse.until)", "worker.deadline"),
+    "whoever asks for time may lose some": ("max(worker.deadline, worker.pulse.until)", "worker.pulse.until"),
+    "asked for time before it began, in vain": ("max(due, pulse.until)", "due"),
+    "says that it is stopping and is asked whether it is well": (' if worker.pulse.doing != "stopping"', ""),
     "one bad check too many": ("    elif pulse.failures >= rule.failures:", "    elif pulse.failures > rule.failures:"),
     "a good check forgotten": (
         "pulse.failures = 0 if fact.well else",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from procman.policy.events import Checked, Execed, Ready, State, TimePassed, Unready
+from procman.policy.events import Checked, Execed, Extended, Ready, Said, State, TimePassed, Unready
 from tests.simulation.books import Run, SlotBook
 
 SLACK = 1e-9
@@ -10,7 +10,10 @@ NEVER_READY, UNHEALTHY = 12, 11
 """procman's own exit codes, if that was the last word."""
 
 
-def feel(slot: SlotBook, run: Run, fact: Execed | Ready | Unready | Checked) -> None:
+Felt = Execed | Ready | Unready | Checked | Said | Extended
+
+
+def feel(slot: SlotBook, run: Run, fact: Felt, now: float) -> None:
     """A fact about this run, which fills the slot."""
     match fact:
         case Execed():
@@ -23,8 +26,15 @@ def feel(slot: SlotBook, run: Run, fact: Execed | Ready | Unready | Checked) -> 
                 run.fault = NEVER_READY
             slot.unready = slot.state is State.RUNNING
         case Checked(_, well):
-            if slot.state is State.RUNNING:
+            if slot.state is State.RUNNING and not run.leaving:
                 _checked(slot, run, well)
+        case Said():
+            run.leaving = fact.doing == "stopping"
+        case Extended():
+            if slot.state is State.STARTING and run.ready is not None:
+                run.until = max(run.until, now + fact.by)
+            elif slot.state is State.STOPPING and run.kill_at is not None:
+                run.kill_at = max(run.kill_at, now + fact.by)
 
 
 def _checked(slot: SlotBook, run: Run, well: bool) -> None:
@@ -51,7 +61,9 @@ def ready_due(slot: SlotBook) -> float | None:
     run = slot.run
     if run is None or run.ready is None or not run.begun or slot.state is not State.STARTING:
         return None
-    return run.spawned_at + (run.ready.delay if run.ready.by == "delay" else run.ready.timeout)
+    if run.ready.by == "delay":
+        return run.spawned_at + run.ready.delay
+    return max(run.spawned_at + run.ready.timeout, run.until)
 
 
 def may_run(run: Run, event: object, now: float) -> bool:

@@ -15,6 +15,7 @@ from procman.policy.events import (
     Event,
     Execed,
     Exited,
+    Extended,
     Forked,
     GuardRules,
     HelperEnded,
@@ -27,6 +28,7 @@ from procman.policy.events import (
     OutputLost,
     Ready,
     ReopenLog,
+    Said,
     ShutDown,
     StartFailed,
     State,
@@ -40,7 +42,7 @@ from procman.policy.events import (
 from procman.policy.requests import Asked, Departed, Down, Reload, Request, Rollback, ShowStatus
 from tests.simulation.books import GroupBook, Run, SlotBook, Verdict
 from tests.simulation.operator_book import OperatorBook, start
-from tests.simulation.pulse_book import feel, look
+from tests.simulation.pulse_book import Felt, feel, look
 from tests.simulation.pump_book import PumpBook
 from tests.simulation.trial_book import TrialBook
 from tests.simulation.turn_book import Turns
@@ -122,7 +124,7 @@ class SiteBook:
             run.verdict = self._judge(run, fact)
             self._over(run)
 
-    def _felt(self, fact: Forked | Execed | Ready | Unready | Checked) -> None:
+    def _felt(self, fact: Forked | Felt) -> None:
         if isinstance(fact, Forked):
             run = self.by_pid[fact.pid] = self._run(fact.worker)
             run.pid, run.spawned_at = fact.pid, self.now
@@ -130,7 +132,7 @@ class SiteBook:
         group = self.groups.get(fact.worker.group)
         slot = group.find(fact.worker) if group and fact.worker.task in group.slots else None
         if slot is not None and slot.run is not None and slot.run.worker == fact.worker:
-            feel(slot, slot.run, fact)
+            feel(slot, slot.run, fact, self.now)
 
     def _counted(self, fact: Strays | Left) -> None:
         if isinstance(fact, Left):
@@ -263,7 +265,7 @@ class SiteBook:
                 self._counted(event)
             case HelperEnded() | HelperReady() | HelperFailed():
                 self._told_of_helper(event)
-            case Forked() | Execed() | Ready() | Unready() | Checked():
+            case Forked() | Execed() | Ready() | Unready() | Checked() | Said() | Extended():
                 self._felt(event)
             case OutputLost() | ReopenLog() | Departed() | Due() | Demanded() | Touched():
                 pass  # the last two are `runs.py`'s to check

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -191,4 +192,15 @@ def test_a_worker_that_floods_is_ready_all_the_same_and_holds_up_nobody(tmp_path
         for count in range(1, 6):
             os.kill(site.until("worker.running", "b:0", count)["pid"], signal.SIGKILL)
         site.until("worker.running", "b:0", 6)
+        assert site.stop() == 0
+
+
+def test_one_that_asks_for_more_time_is_waited_for_until_it_is_ready(tmp_path: Path, program: Path) -> None:
+    text = NOTIFY + "say('EXTEND_TIMEOUT_USEC=60000000'); time.sleep(2.5); say('READY=1'); time.sleep(1000)"
+    options = ('ready = { notify = true, timeout = "2s" }', "restart = { backoff = false }")
+    with up(tmp_path, site_of(group("a", runs(program, text), *options))) as site:
+        ready = site.until("worker.running", "a:0")
+        began = [one for one in site.told("worker.starting", "a:0") if one["generation"] == ready["generation"]]
+        lasted = datetime.fromisoformat(ready["ts"]) - datetime.fromisoformat(began[0]["ts"])
+        assert lasted.total_seconds() > 2.4
         assert site.stop() == 0

@@ -69,7 +69,7 @@ def encode_compiled(text: str) -> bytes:
 
 
 def decode_reply(line: bytes) -> Reply | Told | Compiled | End:
-    """What a line says. Raises ProtocolError. Fields of a status that are not known here are left out."""
+    """What a line says. Raises ProtocolError. Of a status, fields that are not known here are left out."""
     fields = from_line(line)
     try:
         match fields["say"]:
@@ -106,4 +106,4 @@ def _status(fields: Object) -> SiteStatus:
 
 
 def _only(kind: Any, fields: Object) -> Any:
-    return kind(**{name: fields[name] for name in kind._fields})
+    return kind(**{name: fields[name] for name in kind._fields if name in fields})

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from procman.plan import Plan
 from procman.policy.events.names import Cause, Usage, WorkerId
+from procman.policy.requests import Doing
 
 
 class Forked(NamedTuple):
@@ -43,6 +44,22 @@ class Checked(NamedTuple):
     well: bool
     reason: str
     """What was found: `GET /health: 503`."""
+
+
+class Said(NamedTuple):
+    """What a worker says of itself, for people and for its health: all of it, whenever something of it is new."""
+
+    worker: WorkerId
+    status: str
+    """Its own words, one bounded line."""
+    doing: Doing
+
+
+class Extended(NamedTuple):
+    """The worker asks for so many seconds from now for what it does: to be ready, or to end."""
+
+    worker: WorkerId
+    by: float
 
 
 Stage = Literal["fork", "listen", "secret", "setup", "cwd", "exec"]
@@ -186,6 +203,8 @@ Fact = (
     | Ready
     | Unready
     | Checked
+    | Said
+    | Extended
     | StartFailed
     | Exited
     | TreeEnded
