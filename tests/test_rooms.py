@@ -52,6 +52,7 @@ ROOMS: dict[str, Room] = {
     "kernel.terminal": room(libraries=LEAN | {"fcntl", "termios"}),
     "kernel.probes": room("plan", "words", "policy.events", libraries=LEAN | {"_socket"}),
     "kernel.notify": room(libraries=LEAN | {"_socket"}),
+    "kernel.notify_place": room(libraries=LEAN | {"fcntl"}),
     "kernel.listener": room("plan", libraries=LEAN | {"_socket"}),
     "kernel.upward": room("policy.events", libraries=LEAN | {"_socket"}),
     "kernel.spawn": room("plan", "words", "policy.events", libraries=LEAN | {"_posixsubprocess"}),

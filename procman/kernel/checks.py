@@ -14,7 +14,7 @@ from procman.kernel.asking import Asking
 from procman.kernel.environment import expand, worker_variables
 from procman.kernel.given import NOTHING, Given
 from procman.kernel.newline import Newline
-from procman.kernel.notify import Place
+from procman.kernel.notify_place import Place
 from procman.kernel.poller import Poller
 from procman.kernel.probes import Connection, Probe, Report, Run
 from procman.kernel.spawn import Spawner

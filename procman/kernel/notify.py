@@ -6,7 +6,7 @@ messages are read at a time, and what they do not change is told to nobody.
 """
 
 # No pathlib in the core.
-# ruff: noqa: PTH101, PTH102, PTH106, PTH108, PTH123
+# ruff: noqa: PTH101, PTH108, PTH123
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ import os
 import struct
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from errno import EACCES
 from time import monotonic
 
 from procman.kernel.alarms import Alarm, Alarms
 from procman.kernel.poller import READ, Poller
-from procman.kernel.program import SpawnError
 
 AT_ONCE = 16
 """So many messages are read in a row; whoever has more to say is not heard for a moment."""
@@ -135,40 +133,3 @@ def _merge(said: dict[str, str], data: bytes) -> None:
         if equals:
             said.pop(name, None)  # the order is that of the last words
             said[name] = value
-
-
-class Place:
-    """The directory of the sockets: made when the first is wanted, with a name that nobody can have taken before."""
-
-    __slots__ = ("_count", "_path")
-
-    def __init__(self) -> None:
-        self._path: str | None = None
-        self._count = 0
-
-    def path(self) -> str:
-        """Where the next socket is to be. Raises SpawnError where there is no place for any."""
-        if self._path is None:
-            self._path = self._make()
-        self._count += 1
-        return f"{self._path}/{self._count}"
-
-    def close(self) -> None:
-        """Take it away."""
-        if self._path is not None:
-            with suppress(OSError):
-                os.rmdir(self._path)
-
-    @staticmethod
-    def _make() -> str:
-        uid = os.geteuid()
-        homes = ["/run"] if uid == 0 else [os.environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{uid}"]
-        for home in [*filter(None, homes), "/tmp"]:
-            path = f"{home}/procman-notify.{os.getpid()}.{os.urandom(4).hex()}"
-            try:
-                os.mkdir(path, 0o711)
-            except OSError:
-                continue
-            os.chmod(path, 0o711)  # workers of other users go through it, and cannot look around
-            return path
-        raise SpawnError("listen", EACCES, "no directory can be made for its notify socket")

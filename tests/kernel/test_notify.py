@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import array
 import os
-import shutil
 import signal
 import socket
 import stat
@@ -18,7 +17,8 @@ from typing import NamedTuple
 import pytest
 
 from procman.kernel.alarms import Alarms
-from procman.kernel.notify import AT_ONCE, LONGEST, Mouth, Place
+from procman.kernel.notify import AT_ONCE, LONGEST, Mouth
+from procman.kernel.notify_place import Place
 from procman.kernel.poller import Poller
 
 DEADLINE_S = 60.0
@@ -136,19 +136,21 @@ def test_a_living_stranger_of_the_same_user_is_not_heard(ear: Ear) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 def test_another_user_is_not_heard_even_where_the_socket_is_open_to_him() -> None:
-    folder = Path(Place().path()).parent  # a directory that others can go through
+    place = Place()
+    folder = Path(place.path()).parent  # a directory that others can go through
     try:
         for ear in opened(folder, os.geteuid()):
             Path(ear.mouth.path).chmod(0o666)
             say(ear.mouth.path, "READY=1", 54321)
             assert ear.take() == []
     finally:
-        shutil.rmtree(folder)
+        place.close()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 def test_a_worker_of_another_user_reaches_its_socket_and_no_other_user_does() -> None:
-    folder = Path(Place().path()).parent
+    place = Place()
+    folder = Path(place.path()).parent
     try:
         for ear in opened(folder, 54321):
             found = Path(ear.mouth.path).stat()
@@ -159,7 +161,7 @@ def test_a_worker_of_another_user_reaches_its_socket_and_no_other_user_does() ->
                 say(ear.mouth.path, "STATUS=x", 54322)
             assert ear.take() == [{"READY": "1"}]
     finally:
-        shutil.rmtree(folder)
+        place.close()
 
 
 def test_descriptors_that_are_sent_are_not_kept(ear: Ear) -> None:

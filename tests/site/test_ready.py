@@ -204,3 +204,22 @@ def test_one_that_asks_for_more_time_is_waited_for_until_it_is_ready(tmp_path: P
         lasted = datetime.fromisoformat(ready["ts"]) - datetime.fromisoformat(began[0]["ts"])
         assert lasted.total_seconds() > 2.4
         assert site.stop() == 0
+
+
+def test_the_socket_of_a_core_that_was_killed_is_taken_away_by_the_next_one(tmp_path: Path, program: Path) -> None:
+    text = NOTIFY + "print('at', os.environ['NOTIFY_SOCKET'], flush=True); say('READY=1'); time.sleep(1000)"
+    site_text = site_of(group("a", runs(program, text), "ready = { notify = true }"))
+    with up(tmp_path, site_text) as killed:
+        killed.until("worker.running", "a:0")
+        place = Path(killed.until_said("at")[0].split()[1])
+        with up(tmp_path, site_text, "--name", "other") as lives:
+            lives.until("worker.running", "a:0")
+            killed.signal(signal.SIGKILL)
+            killed.wait()  # its guard ends what is left
+            assert place.exists()
+            with up(tmp_path, site_text) as site:
+                site.until("worker.running", "a:0")
+                assert not place.parent.exists()
+                assert Path(lives.until_said("at")[0].split()[1]).exists()
+                assert site.stop() == 0
+            assert lives.stop() == 0
