@@ -72,6 +72,7 @@ ROOMS: dict[str, Room] = {
         libraries=LEAN | {"_socket"},
     ),
     "control.place": room(libraries=LEAN | {"fcntl"}),
+    "control.plans": room("policy.events", libraries=LEAN | {"binascii"}),
     "control.site": room(
         "kernel.loop", "plan", "policy.events", "policy.requests", libraries=LEAN | {"_socket", "grp"}
     ),

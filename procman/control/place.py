@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
 
 SUFFIX = ".sock"
+PLANS = ".plans"
+"""A directory of good plans; see `control.plans`."""
 
 
 class PlaceError(Exception):

@@ -17,10 +17,11 @@ from contextlib import suppress
 
 from procman.control import place
 from procman.control.place import HeldError, Lock, PlaceError
+from procman.control.plans import Plans
 from procman.control.server import Server
 from procman.kernel.loop import Kernel
 from procman.plan import Plan
-from procman.policy.events import Action, Event, Loaded, LoadFailed, Notice
+from procman.policy.events import Action, Event, GoodPlan, KeepPlans, Loaded, LoadFailed, Notice
 from procman.policy.requests import Answer
 
 
@@ -31,7 +32,7 @@ class TakenError(Exception):
 class Controlled:
     """`loop.Kernel` with operators: requests come in through the kernel's facts, answers go out here."""
 
-    __slots__ = ("_answer", "_kernel", "_locks", "_paths", "_server", "_taken", "_tell")
+    __slots__ = ("_answer", "_kernel", "_locks", "_paths", "_plans", "_server", "_taken", "_tell")
 
     def __init__(self, kernel: Kernel, server: Server, answer: Callable[[Answer], None], tell: int = -1) -> None:
         """`answer` takes the answers, in the order of the records. Whoever waits for the site reads the path of its
@@ -42,6 +43,7 @@ class Controlled:
         self._locks: list[Lock] = []
         self._paths: list[str] = []
         """Sockets and links, to be taken away at the end."""
+        self._plans: Plans | None = None
         self._taken = False
 
     def now(self) -> float:
@@ -58,12 +60,15 @@ class Controlled:
             except TakenError as error:
                 reason, hint = error.args
                 return LoadFailed(reason, f"procman: error: {reason}\nhint: {hint}\n")
+            return event._replace(good=self._recall())
         return event
 
     def perform(self, action: Action) -> None:
         """See `loop.Kernel`."""
         if isinstance(action, Answer):
             self._answer(action)
+        elif isinstance(action, KeepPlans):
+            self._say(self._plans.keep(action.plans) if self._plans else None)
         else:
             self._kernel.perform(action)
 
@@ -82,6 +87,7 @@ class Controlled:
             folder = self._folder(plan, env)
             if folder is not None:
                 self._lock(f"{folder}/{plan.name}.lock", plan.name)
+                self._plans = Plans(f"{folder}/{plan.name}{place.PLANS}")
             if plan.pid_file:
                 self._lock(plan.pid_file, plan.name, mode=0o644)
             path = plan.control or (f"{folder}/{plan.name}{place.SUFFIX}" if folder and plan.control is None else None)
@@ -97,6 +103,15 @@ class Controlled:
             while self._locks:
                 self._locks.pop().release()
             raise
+
+    def _recall(self) -> tuple[GoodPlan, ...]:
+        """The good plans of before, whoever has run the site then."""
+        good, said = self._plans.recall() if self._plans else ((), None)
+        self._say(said)
+        return good
+
+    def _say(self, notice: Notice | None) -> None:
+        self._server.write([notice] if notice else [])
 
     def _say_where(self, path: str) -> None:
         """To who has started procman, and goes away."""

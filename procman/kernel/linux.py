@@ -43,6 +43,7 @@ from procman.policy.events import (
     Exited,
     HelperEnded,
     Identify,
+    KeepPlans,
     Notice,
     OpenSockets,
     Print,
@@ -175,7 +176,7 @@ class LinuxKernel:
                 self.pump.reopen()
             case Check():
                 self._checks.begin(action)
-            case Answer() | OpenSockets() | AwaitDemand() | Report():
+            case Answer() | KeepPlans() | OpenSockets() | AwaitDemand() | Report():
                 pass  # for those who stand before it: whoever serves the clients, and who has the sockets
             case _:
                 assert_never(action)

@@ -18,7 +18,7 @@ from procman import words
 from procman.kernel.poller import READ, Poller
 from procman.kernel.program import SpawnError
 from procman.kernel.spawn import Spawner
-from procman.plan import from_json
+from procman.plan.codec import from_plain
 from procman.policy.events import Loaded, LoadFailed
 
 MAX_ANSWER = 64 * 1024 * 1024
@@ -139,7 +139,7 @@ def judge(answer: bytes | LoadFailed) -> Loaded | LoadFailed:
         said = json.loads(answer)
         if "reason" in said:
             return LoadFailed(str(said["reason"]), str(said["diagnostics"]))
-        return Loaded(from_json(json.dumps(said["plan"])), str(said["digest"]))
+        return Loaded(from_plain(said["plan"]), str(said["digest"]), answer.decode("ascii"))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return _broken(f"its answer is no plan ({type(error).__name__})")
 

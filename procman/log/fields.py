@@ -59,7 +59,7 @@ FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "commit": (_TEXT, "The git commit that the configuration in force is checked out from."),
     "dirty": ({"type": "boolean"}, "Whether its files are not what that commit has."),
     "files": (_NAMES, "The files of the configuration."),
-    "file": (_TEXT, "The log's file."),
+    "file": (_TEXT, "A file of procman's own, or a directory: of its log, of the plans that it keeps."),
     "groups": (_COUNT, "How many groups the configuration has."),
     "runs": (_COUNT, "How many runs of a job."),
     "workers": (_COUNT, "How many workers the configuration has, or the group is to have."),
@@ -140,6 +140,10 @@ EVENTS: dict[str, Event] = {
         "A good configuration of before is in force again.",
         ("digest", "started", "stopped", "restarted", "scaled", "changed"),
     ),
+    "plans.failed": Event(
+        "A good plan cannot be kept: after procman's next start nobody can go back to it.", ("file",)
+    ),
+    "plans.ignored": Event("Something among the plans that were kept is none, and is left out.", (), ("file",)),
     "helper.ended": Event("A helper has ended that should not, and is started again.", ("helper", "delay_s")),
     "helper.ready": Event("A zygote has imported its program, and can fork workers.", ("helper",)),
     "helper.failed": Event("A zygote cannot import its program, or no fork of it is safe.", ("helper",)),

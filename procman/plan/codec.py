@@ -76,6 +76,11 @@ def from_plain(value: Any) -> Plan:
     return plan
 
 
+def from_answer(text: str) -> Plan:
+    """The plan of an object that has one, as the loader answers with it. Raises as `from_json` does."""
+    return from_plain(json.loads(text)["plan"])
+
+
 def plain(value: Any) -> Any:
     """NamedTuples as dicts, other tuples as lists, however deep: what json can write and `from_json` can read."""
     if hasattr(value, "_fields"):

@@ -35,7 +35,7 @@ def identity(plan: Plan | None, digest: str) -> dict[str, object]:
 
 def say(old: Plan | None, version: Version, back: str, step: Step) -> Effects:
     """The line of the log: a site has started, or what moves, which is the answer; `back` is why, if it goes back."""
-    plan, digest = version
+    plan, digest, _ = version
     if old is None:
         numbers = {"groups": len(plan.groups), "workers": sum(group.workers for group in plan.groups)}
         step.notice("site.started", "info", "", digest=digest, files=plan.sources, **numbers)

@@ -12,10 +12,10 @@ from procman import words
 from procman.plan import Plan
 from procman.policy.adopt import Effects
 from procman.policy.ending import Phase
-from procman.policy.events import Loaded, LoadFailed
+from procman.policy.events import GoodPlan, KeepPlans, Loaded, LoadFailed
 from procman.policy.loads import Loads, reject, resets
 from procman.policy.operator import Operator, RefusedError
-from procman.policy.probation import Probation, Trial, Version
+from procman.policy.probation import Probation, Trial, Version, read
 from procman.policy.requests import Accepted, Asked
 from procman.policy.step import Step
 from procman.policy.waits import Wait
@@ -39,11 +39,13 @@ class Site(Protocol):
 class Configuration:
     """What was loaded, what is on trial, what was good."""
 
-    __slots__ = ("_probation", "loads")
+    __slots__ = ("_probation", "_told", "loads")
 
     def __init__(self) -> None:
         self.loads = Loads()
         self._probation = Probation()
+        self._told = self._probation.all_good
+        """The good plans of which the kernel knows."""
 
     @property
     def deadline(self) -> float | None:
@@ -73,9 +75,11 @@ class Configuration:
         if resets(asked):
             for group in site.groups.values():
                 group.hand.forget()
-        version, old = Version(result.plan, result.digest), site.plan
+        version, old = Version(result.plan, result.digest, result.text), site.plan
         effects = site.apply(version, step)
         trial = self._probation.begin(version, step.now)
+        if old is None:
+            self._probation.recall(result.good)
         for one in asked:
             self._promise(one, effects if old else {}, trial, site.groups, operator, step)
         return True
@@ -83,12 +87,28 @@ class Configuration:
     def roll_back(self, wait: Wait, site: Site, step: Step) -> Accepted:
         """Go back by hand. Raises RefusedError where there is no good plan before this one."""
         self.conclude(site, step)
-        version = self._probation.before()
+        version = self._before(step)
         if version is None:
             raise RefusedError("there is no plan to go back to", "the site runs what it was started with")
         self._probation.return_to(version)
         effects = site.apply(version, step, "by hand")
         return Accepted(_wait_for(wait, effects, site.groups), _described(effects))
+
+    def _before(self, step: Step) -> Version | None:
+        """Where a rollback by hand leads. What was kept by a procman that wrote plans differently is left out."""
+        while isinstance(found := self._probation.before(), GoodPlan):
+            try:
+                return read(found)
+            except (ValueError, KeyError, TypeError):
+                self._probation.forget(found)
+                step.notice("plans.ignored", "warning", f"the plan {found.digest} means nothing to this procman")
+        return found
+
+    def keep(self, step: Step) -> None:
+        """Last of all: have those plans kept that are good now."""
+        if self._probation.all_good != self._told:
+            self._told = self._probation.all_good
+            step.actions.append(KeepPlans(self._probation.kept()))
 
     def judge(self, site: Site, step: Step) -> None:
         """Before anything else is done: whether the plan on probation has proved itself, if its time is over."""

@@ -101,6 +101,7 @@ class Manager:
             case _:
                 assert_never(event)
         self._configuration.conclude(self, step)
+        self._configuration.keep(step)
         self._follow(step)
         self.zygotes.start(step)
         self._upward.look(self.phase, self._configuration.loads.busy, step)
@@ -176,7 +177,7 @@ class Manager:
         """Run this plan from now on; `back` is why, if it is one of before. What that does to the groups, of which
         those in `fresh` get a fresh budget.
         """
-        plan, digest = version
+        plan, digest, _ = version
         old, self.plan, self.digest = self.plan, plan, digest
         adopt(old, plan, digest, self._helpers, step)
         effects = say(old, version, back, step)

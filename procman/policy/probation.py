@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from procman import words
 from procman.plan import Plan, moves
-from procman.policy.events import State
+from procman.plan.codec import from_answer
+from procman.policy.events import GoodPlan, State
 
 if TYPE_CHECKING:
     from procman.policy.supervisor import Supervisor
 
 KEPT = 5
-"""So many good plans are remembered."""
+"""So many good plans are remembered, and kept for after procman's next start."""
 
 
 class Version(NamedTuple):
@@ -26,10 +27,17 @@ class Version(NamedTuple):
 
     plan: Plan
     digest: str
+    text: str = ""
+    """As the loader has written it, to be kept."""
 
     def is_same(self, other: Version) -> bool:
         """Whether it is the same configuration, whichever commits and files they come from."""
         return self.plan == other.plan._replace(origin=self.plan.origin, sources=self.plan.sources)
+
+
+def read(kept: GoodPlan) -> Version:
+    """The plan that was kept. Raises ValueError, KeyError or TypeError if it means nothing to this procman."""
+    return Version(from_answer(kept.text), *kept)
 
 
 class Trial:
@@ -106,12 +114,14 @@ def _not_up(group: Supervisor) -> str:
 class Probation:
     """The plan on trial, and the good ones."""
 
-    __slots__ = ("good", "trial")
+    __slots__ = ("good", "older", "trial")
 
     def __init__(self) -> None:
         self.trial: Trial | None = None
         self.good: list[Version] = []
-        """The last one first."""
+        """Since procman was started, the last one first. Never changed, always replaced."""
+        self.older: tuple[GoodPlan, ...] = ()
+        """Those of before, the last one first."""
 
     @property
     def deadline(self) -> float | None:
@@ -147,14 +157,36 @@ class Probation:
         if self.trial:
             self.trial.overtaken, self.trial = reason, None
 
-    def before(self) -> Version | None:
+    def recall(self, kept: tuple[GoodPlan, ...]) -> None:
+        """With the first plan: those that were good before procman was started."""
+        again = bool(kept) and kept[0].digest == self.good[0].digest
+        self.older = (kept[1:] if again else kept)[: KEPT - 1]
+
+    @property
+    def all_good(self) -> tuple[list[Version], tuple[GoodPlan, ...]]:
+        """Those since the start and those of before: other lists as soon as they have changed."""
+        return self.good, self.older
+
+    def kept(self) -> tuple[GoodPlan, ...]:
+        """All that are to be kept, the last one first."""
+        return (*(GoodPlan(version.digest, version.text) for version in self.good), *self.older)
+
+    def before(self) -> Version | GoodPlan | None:
         """Where a rollback by hand leads: from a trial to the last good plan, else to the one before it."""
-        return next(iter(self.good if self.trial else self.good[1:]), None)
+        earlier: list[Version | GoodPlan] = [*(self.good if self.trial else self.good[1:]), *self.older]
+        return earlier[0] if earlier else None
+
+    def forget(self, kept: GoodPlan) -> None:
+        """Nobody can go back to this one."""
+        self.older = tuple(one for one in self.older if one is not kept)
 
     def return_to(self, version: Version) -> None:
         """A rollback by hand: what came after this one was not good."""
         self.close("rolled back by hand")
-        self.good = self.good[self.good.index(version) :]
+        if version in self.good:
+            self.good = self.good[self.good.index(version) :]
+        else:
+            self.good, self.older = [version], self.older[1:]
 
     def _changed_by(self, plan: Plan) -> frozenset[str]:
         if not self.good:
@@ -165,3 +197,4 @@ class Probation:
     def _keep(self, version: Version) -> None:
         before = self.good[1:] if self.good and self.good[0].is_same(version) else self.good
         self.good = [version, *before][:KEPT]
+        self.older = self.older[: KEPT - len(self.good)]

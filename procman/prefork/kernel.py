@@ -30,6 +30,7 @@ from procman.policy.events import (
     Exited,
     Forked,
     Identify,
+    KeepPlans,
     Left,
     Loaded,
     OpenSockets,
@@ -121,6 +122,7 @@ class ForkKernel:
                 | Report()
                 | ConfigureLog()
                 | Identify()
+                | KeepPlans()
                 | ReopenLog()
                 | Print()
                 | Answer()

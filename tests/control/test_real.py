@@ -82,7 +82,7 @@ time.sleep(1000)
 @contextmanager
 def operated(tmp_path: Path, text: str = SITE, workers: int = 3) -> Iterator[Operated]:
     folder = tmp_path / "sites"
-    folder.mkdir(mode=0o700)
+    folder.mkdir(mode=0o700, exist_ok=True)
     env = {"PROCMAN_RUNTIME_DIR": str(folder)}
     with up(tmp_path, text, env=env) as site:
         site.until("worker.running", count=workers)
@@ -125,13 +125,13 @@ def test_workers_are_stopped_started_and_scaled_by_hand(tmp_path: Path) -> None:
         assert all(w["memory_bytes"] for w in status["workers"] if w["pid"])
 
 
-def test_down_returns_when_procman_is_gone_and_leaves_nothing(tmp_path: Path) -> None:
+def test_down_returns_when_procman_is_gone_and_leaves_nothing_but_the_good_plans(tmp_path: Path) -> None:
     with operated(tmp_path) as one:
         pid = one.site.pid
         done = one.run("down")
         assert (done.returncode, one.site.wait()) == (0, 0)
         assert not Path(f"/proc/{pid}/exe").exists()
-        assert list(one.folder.iterdir()) == []
+        assert list(one.folder.iterdir()) == [one.folder / "test.plans"]
 
 
 def test_a_signal_reaches_the_worker(tmp_path: Path) -> None:

@@ -84,6 +84,15 @@ RECORDS: dict[str, Record] = {
     "failed its probation": Notice(
         "config.failed", "error", "b:0 failed 3 times, at last: exit status 1", {"digest": "ba9876543210"}
     ),
+    "plan not kept": Notice(
+        "plans.failed",
+        "warning",
+        "cannot keep a good plan for after a restart: No space left on device",
+        {"file": "/run/procman/shop.plans"},
+    ),
+    "no plan": Notice(
+        "plans.ignored", "warning", "procman has not written 2.json", {"file": "/run/procman/shop.plans"}
+    ),
     "rolled back": Notice(
         "config.rolled_back",
         "warning",

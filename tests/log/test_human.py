@@ -42,6 +42,8 @@ a.toml:1:1: bad
     1 | x
 12:00:07.001  config           proved    its probation of 30s is over
 12:00:07.001  config           failed    b:0 failed 3 times,…last: exit status 1
+12:00:07.001  plans            failed    cannot keep a good …pace left on device
+12:00:07.001  plans            ignored   procman has not written 2.json
 12:00:07.001  config           rolled back  b:0 failed 3 times…st: exit status 1
 12:00:07.001  shop             internal error  ValueError: x
 12:00:07.001  log              moved     the log goes on in /log

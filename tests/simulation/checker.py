@@ -18,6 +18,7 @@ from procman.policy.events import (
     Event,
     Exit,
     GuardRules,
+    KeepPlans,
     Notice,
     Print,
     PumpRules,
@@ -122,8 +123,8 @@ class Checker:
             else:
                 self._noticed(record)
         need(not self.site.trial.verdict, f"nobody says that the plan on trial has {self.site.trial.verdict}")
-        fault = self.upward.fault(self.site)
-        need(not fault, fault)
+        for fault in (self.upward.fault(self.site), self.site.trial.fault):
+            need(not fault, fault)
 
     def _acted(self, action: Action) -> None:
         match action:
@@ -139,6 +140,8 @@ class Checker:
                 self._ended_helper(action)
             case Report():
                 self.upward.hear(action)
+            case KeepPlans():
+                self.site.trial.keeps(action)
             case RunLoader():
                 need(self.site.loading, "the loader is started and nobody wants it")
             case Print():

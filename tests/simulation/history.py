@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from errno import EACCES, EADDRINUSE, EAGAIN, ENOENT, ENOMEM, ETXTBSY
+from functools import cache
 from random import Random
 
 from procman.kernel.script import Blow, Conduct, End, Escape, Failure, HelperFall, Incident, Orphan, Rest, Wish
@@ -27,8 +28,9 @@ from procman.plan import (
     Stop,
     Update,
     When,
+    to_json,
 )
-from procman.policy.events import Load, Loaded, LoadFailed, ReopenLog, ShutDown, Spawn, ZygoteOrder
+from procman.policy.events import GoodPlan, Load, Loaded, LoadFailed, ReopenLog, ShutDown, Spawn, ZygoteOrder
 from procman.policy.helpers import pump_of
 from procman.policy.requests import (
     Asked,
@@ -147,9 +149,19 @@ class History:
         self._loads += 1
         if random.random() < (0.03 if self._loads == 1 else 0.15):
             return random.choice((0.0, 0.5)), LoadFailed("site.toml: 1 error", "site.toml:1:1: no")
+        good = self._good() if self._loads == 1 else ()
         if self._loads > 1:
             self.plan = _changed(random, self.plan)
-        return random.choice((0.0, 0.25, 1.0)), Loaded(self.plan, f"{self._loads:012d}")
+        return random.choice((0.0, 0.25, 1.0)), Loaded(self.plan, f"{self._loads:012d}", written(self.plan), good)
+
+    def _good(self) -> tuple[GoodPlan, ...]:
+        """What a procman of before has kept: perhaps what is run now, perhaps something that means nothing any more."""
+        random, plans = self.random, [self.plan]
+        for _ in range(random.choice((0, 0, 0, 1, 3, 5))):
+            plans.append(_changed(random, plans[-1]))
+        texts = [written(plan) if random.random() < 0.8 else "{}" for plan in plans[1:]]
+        same = [GoodPlan(f"{1:012d}", written(self.plan))] if random.random() < 0.5 else []
+        return (*same, *(GoodPlan(f"{9000 + number:012d}", text) for number, text in enumerate(texts)))[:5]
 
     def quiet(self, now: float) -> Wish:
         """Nothing is due: the world must be as wanted; then the end."""
@@ -194,6 +206,12 @@ class History:
                 return ReopenLog()
             case _:
                 return Blow(random.choice((0.5, 1.0)), random.choice(ENDS))
+
+
+@cache
+def written(plan: Plan) -> str:
+    """A plan as the loader writes it."""
+    return f'{{"plan":{to_json(plan)}}}'
 
 
 def _request(random: Random) -> Request:

@@ -370,7 +370,7 @@ class SiteBook:
             for group in self.groups.values() if reset else ():
                 group.forget_hand()
             self._apply(answer.plan)
-            self.trial.begin(answer.plan, self.now)
+            self.trial.begin(answer, self.now)
         elif self.plan is None and not self.loading:
             self.owed = 78
 

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 
-from procman.plan import Plan
-from procman.policy.events import State
+from procman.plan import Plan, from_json
+from procman.policy.events import GoodPlan, KeepPlans, Loaded, State
 from tests.simulation.books import GroupBook
+
+
+@cache
+def plan_of(text: str) -> Plan | None:
+    """The plan of a text that is kept; None if it means nothing."""
+    said = json.loads(text)
+    return from_json(json.dumps(said["plan"])) if "plan" in said else None
+
+
+def _plans_of(kept: Sequence[GoodPlan]) -> list[Plan | None]:
+    """The last one last."""
+    return [plan_of(one.text) for one in reversed(kept)]
 
 
 class TrialBook:
     """The good plans, and the one that is to prove itself."""
 
     def __init__(self) -> None:
-        self.good: list[Plan] = []
-        """The last one last."""
+        self.good: list[Plan | None] = []
+        """The last one last; None for what was kept from before and means nothing."""
+        self._kept: list[Plan | None] = []
+        """What the kernel was told to keep, the last time."""
         self.plan: Plan | None = None
         """The one on trial."""
         self.until = 0.0
@@ -25,15 +41,17 @@ class TrialBook:
         self._groups: set[str] = set()
         self._failures: Counter[tuple[str, int]] = Counter()
 
-    def begin(self, plan: Plan, now: float) -> None:
+    def begin(self, loaded: Loaded, now: float) -> None:
         """A plan was loaded and applied."""
+        plan = loaded.plan
         if plan == self.plan:
             return
         self.plan = None
         if not self.good:
-            self.good.append(plan)
+            again = loaded.good[:1] and loaded.good[0].digest == loaded.digest
+            self.good = [*_plans_of(loaded.good[1:] if again else loaded.good), plan][-5:]
             return
-        before = {group.name: group for group in self.good[-1].groups}
+        before = {group.name: group for group in self._last.groups}
         self._groups = {group.name for group in plan.groups if group != before.get(group.name)}
         if plan.reload.probation is None or not self._groups:
             self._proved(plan)
@@ -84,16 +102,38 @@ class TrialBook:
     def take_back(self) -> tuple[Plan, set[str]]:
         """It is lost: the plan that is in force again, and the groups that get a fresh budget."""
         self.lost = False
-        return self.good[-1], self._groups
+        return self._last, self._groups
 
     def by_hand(self) -> Plan | None:
         """A rollback by hand: the plan that is in force again; None if there is none."""
+        last = self._last
         if self.plan is None:
-            if len(self.good) < 2:
-                return None
             self.good.pop()
+            while self.good and self.good[-1] is None:
+                self.good.pop()
+            if not self.good:
+                self.good = [last]
+                return None
         self.plan = None
-        return self.good[-1]
+        return self._last
+
+    def keeps(self, action: KeepPlans) -> None:
+        """The kernel is told what to keep."""
+        self._kept = _plans_of(action.plans)
+
+    @property
+    def fault(self) -> str:
+        """What is kept and should not be, or the other way round; empty if all is well."""
+        if self._kept == self.good:
+            return ""
+        digests = "of before" if None in self.good else "since the start"
+        return f"of {len(self.good)} good plans ({digests}) {len(self._kept)} others are kept"
+
+    @property
+    def _last(self) -> Plan:
+        last = self.good[-1]
+        assert last is not None, "what is in force can be read"
+        return last
 
     def close(self) -> None:
         """The site is told to end: nothing is judged any more."""

@@ -21,6 +21,7 @@ from procman.policy.events.actions import (
     GuardRules,
     HelperOrder,
     Identify,
+    KeepPlans,
     OpenSockets,
     Print,
     PumpRules,
@@ -60,7 +61,7 @@ from procman.policy.events.facts import (
     TreeEnded,
     Unready,
 )
-from procman.policy.events.names import Cause, State, Usage, WorkerId
+from procman.policy.events.names import Cause, GoodPlan, State, Usage, WorkerId
 from procman.policy.events.records import Exit, Level, Notice, Record, Retry, Transition
 from procman.policy.events.wishes import Load, ReopenLog, ShutDown, Wish
 
@@ -85,12 +86,14 @@ __all__ = [
     "Fact",
     "FactOfHelper",
     "Forked",
+    "GoodPlan",
     "GuardRules",
     "HelperEnded",
     "HelperFailed",
     "HelperOrder",
     "HelperReady",
     "Identify",
+    "KeepPlans",
     "Left",
     "Level",
     "Load",

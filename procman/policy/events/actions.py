@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from procman.plan import Health, Launch, Listen, LogPlan, Ready, Scope, Stop
-from procman.policy.events.names import WorkerId
+from procman.policy.events.names import GoodPlan, WorkerId
 from procman.policy.events.wishes import ReopenLog
 from procman.policy.requests import Answer
 
@@ -150,6 +150,12 @@ class Identify(NamedTuple):
     """As `Origin.version` says it."""
 
 
+class KeepPlans(NamedTuple):
+    """Have these good plans kept for after procman's next start, the last one first, and no others."""
+
+    plans: tuple[GoodPlan, ...]
+
+
 class Print(NamedTuple):
     """Write a text for people to standard error as it stands (the diagnostics of a site that cannot start)."""
 
@@ -177,6 +183,7 @@ Action = (
     | Print
     | ConfigureLog
     | Identify
+    | KeepPlans
     | ReopenLog
     | Answer
 )

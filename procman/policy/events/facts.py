@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from procman.plan import Plan
-from procman.policy.events.names import Cause, Usage, WorkerId
+from procman.policy.events.names import Cause, GoodPlan, Usage, WorkerId
 from procman.policy.requests import Doing
 
 
@@ -178,6 +178,10 @@ class Loaded(NamedTuple):
 
     plan: Plan
     digest: str
+    text: str = ""
+    """As the loader has written it; `GoodPlan.text`."""
+    good: tuple[GoodPlan, ...] = ()
+    """With a site's first plan: the good ones that are kept from before procman was started, the last one first."""
 
 
 class LoadFailed(NamedTuple):

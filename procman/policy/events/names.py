@@ -1,4 +1,4 @@
-"""What facts, actions and records all speak of: a worker, where it is in its life, and what it has used."""
+"""What facts, actions and records speak of: a worker, where it is in its life, what it has used; a plan to keep."""
 
 from __future__ import annotations
 
@@ -35,6 +35,14 @@ class WorkerId(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.group}:{self.task}"
+
+
+class GoodPlan(NamedTuple):
+    """A plan as it is kept. It is read only if somebody goes back to it: reading a large one takes its time."""
+
+    digest: str
+    text: str
+    """A JSON object whose `plan` is the plan, as the loader has written it."""
 
 
 Cause = Literal["oom", "core"]
