@@ -172,9 +172,17 @@ def running(place: Path, command: Sequence[str], workers: int, output: str, stdo
 def pump_of(core: int) -> int:
     """The pid of a procman's pump."""
     for pid, (_, parent) in processes.all_of_them().items():
-        if parent == core and b"output.pump" in Path(f"/proc/{pid}/cmdline").read_bytes():
+        if parent == core and is_pump(pid):
             return pid
     raise MissingError("the pump")
+
+
+def is_pump(pid: int) -> bool:
+    """Whether this process is a pump."""
+    try:
+        return b"output.pump" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # it has ended
+        return False
 
 
 def cpu_s(pid: int) -> float:

@@ -1,5 +1,7 @@
-/* Lines of 100 bytes that say their number: so many from the one at which the last life ended, which a file remembers.
-   Without a file: the same lines from number 0, to compare with. */
+/* numbered LIFE ALL FILE: lines of 100 bytes that say their number, LIFE of them from the one at which the last life
+   ended, which FILE remembers; then it fails, or waits once it is at ALL. Asked to end it finishes its piece and is
+   done. A piece is no whole number of pages, nor of what a pipe holds. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,18 +9,28 @@
 
 enum { LINE = 100, BATCH = 655 };
 
+static int asked_to_end(void) {
+    sigset_t pending;
+    sigpending(&pending);
+    return sigismember(&pending, SIGTERM);
+}
+
 int main(int argc, char **argv) {
-    if (argc < 3)
+    sigset_t term;
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    sigprocmask(SIG_BLOCK, &term, NULL);
+    if (argc != 4)
         return 2;
     long long number = 0, left = atoll(argv[1]), all = atoll(argv[2]);
-    FILE *file = argc > 3 ? fopen(argv[3], "r+") : NULL;
-    if (file && fscanf(file, "%lld", &number) != 1)
-        number = 0;
+    FILE *file = fopen(argv[3], "r+");
+    if (!file || fscanf(file, "%lld", &number) != 1)
+        return 2;
     if (left > all - number)
         left = all - number;
-    static char text[LINE * BATCH + 1];
-    memset(text, '.', LINE * BATCH);
-    while (left > 0) {
+    static char text[LINE * BATCH];
+    memset(text, '.', sizeof text);
+    while (left > 0 && !asked_to_end()) {
         int lines = left < BATCH ? left : BATCH, size = lines * LINE, done = 0;
         for (int at = 0; at < lines; at++, number++) {
             char digits[16];
@@ -34,14 +46,12 @@ int main(int argc, char **argv) {
         }
         left -= lines;
     }
-    if (file) {
-        rewind(file);
-        fprintf(file, "%lld\n", number);
-        fclose(file);
-        if (number < all)
-            return 1;
-        for (;;)
-            pause();
-    }
+    rewind(file);
+    fprintf(file, "%lld\n", number);
+    fclose(file);
+    if (number < all && !asked_to_end())
+        return 1;
+    int heard;
+    sigwait(&term, &heard);
     return 0;
 }
