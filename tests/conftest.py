@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from procman.kernel import hierarchy
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
@@ -26,3 +30,12 @@ def _sites_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         del os.environ["PROCMAN_RUNTIME_DIR"]
     else:
         os.environ["PROCMAN_RUNTIME_DIR"] = before
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_cgroups_left() -> Iterator[None]:
+    """A procman whose guard is killed as well leaves its cgroup to the next one of its name, and there may be none."""
+    yield
+    with suppress(OSError):
+        for place in Path(hierarchy.home()).glob("procman-*"):
+            hierarchy.remove(str(place))

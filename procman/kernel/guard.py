@@ -27,10 +27,13 @@ from procman.kernel.spawn import Spawner
 from procman.policy.events import GuardRules
 
 BOOT = "import sys; sys.path.append(sys.argv[1]); from procman.kernel.guard_process import main; main(*sys.argv[2:])"
-_RULE = b" %2d %-6b %12.3f\n"
-_HELPER = _RULE % (SIGKILL, b"tree", 0.0)
-_EMPTY = b" " * 31 + b"\n"
-"""A record: the pid in eight places, then signal, scope and grace; or nobody's."""
+_RULE = b" %2d %-6b %d %12.3f\n"
+_AT_ONCE = _RULE % (SIGKILL, b"tree", 0, 0.0)
+_BY_ITSELF = _RULE % (0, b"tree", 0, 0.0)
+_EMPTY = b" " * 33 + b"\n"
+"""A record: the pid in eight places, then signal (0: none), scope, whether it adopts, and grace; or nobody's."""
+_HELPERS = " helpers"
+"""Of this "group" are those who end by themselves."""
 _LONGEST_S = 1e7
 """No grace is longer, or it would not fit."""
 
@@ -38,7 +41,7 @@ _LONGEST_S = 1e7
 class Guard:
     """The account of who is to be ended, and the guard's process. `pid` is None while there is none."""
 
-    __slots__ = ("_file", "_free", "_places", "_rules", "_site", "_spawner", "_started", "_tell", "pid")
+    __slots__ = ("_file", "_free", "_places", "_rules", "_site", "_spawner", "_started", "_tell", "cgroup", "pid")
 
     def __init__(self, spawner: Spawner, tell: Callable[[str], None]) -> None:
         """`tell` is called with the reason when it cannot start."""
@@ -46,23 +49,33 @@ class Guard:
         self._file = -1
         """-1: no account is kept. At process 1, which nobody outlives."""
         self._places: dict[int, tuple[int, str]] = {}
-        """By pid: where its record is, and the group ("" for a helper)."""
+        """By pid: where its record is, and the group ("" for who is killed at once)."""
         self._free: list[int] = []
-        self._rules: dict[str, bytes] = {}
+        self._rules: dict[str, bytes] = {_HELPERS: _BY_ITSELF}
         self._site = ""
         me = processes.read("self")
         self._started = me.started if me else 0
         self.pid: int | None = None
+        self.cgroup = ("", "")
+        """The site's, and the one to go back to; "": it has none."""
         if os.getpid() != 1:
             with suppress(OSError):
                 self._file = os.memfd_create("procman-guard")
 
     def told(self, pid: int | None, group: str = "") -> None:
-        """A worker of this group has this pid now; without a group, a helper has (if it could start)."""
+        """A worker of this group has this pid now; without a group, a loader or a probe has (if it could start)."""
         if self._file >= 0 and pid is not None:
             place = self._free.pop() if self._free else len(self._places)
             self._places[pid] = place, group
-            self._write(place, b"%8d%b" % (pid, self._rules.get(group, _HELPER)))
+            self._write(place, b"%8d%b" % (pid, self._rules.get(group, _AT_ONCE)))
+
+    def spare(self, helpers: set[int]) -> None:
+        """These helpers, who run now, end by themselves once the core is gone and they have nothing left to do."""
+        known = {pid for pid, (_, group) in self._places.items() if group == _HELPERS}
+        for pid in known - helpers:
+            self.forget(pid)
+        for pid in helpers - known:
+            self.told(pid, _HELPERS)
 
     def forget(self, pid: int) -> None:
         """Nothing is left of who had this pid, if it was told."""
@@ -79,9 +92,10 @@ class Guard:
         if os.getpid() == 1:
             return
         for group, stop in order.rules:
-            self._rules[group] = _RULE % (stop.signal, stop.scope.encode(), min(stop.grace, _LONGEST_S))
+            adopts = group in order.adopting
+            self._rules[group] = _RULE % (stop.signal, stop.scope.encode(), adopts, min(stop.grace, _LONGEST_S))
         for pid, (place, group) in self._places.items():
-            self._write(place, b"%8d%b" % (pid, self._rules.get(group, _HELPER)))
+            self._write(place, b"%8d%b" % (pid, self._rules.get(group, _AT_ONCE)))
         if self._file < 0:
             self._tell("the guard cannot start: there was no memory for its account")
         elif self.pid is None:
@@ -105,7 +119,7 @@ class Guard:
     def _argv(self) -> tuple[str, ...]:
         root = __file__.rsplit("/", 3)[0]
         me = (str(os.getpid()), str(self._started))
-        return (sys.executable, "-I", "-S", "-c", BOOT, root, *me, self._site)
+        return (sys.executable, "-I", "-S", "-c", BOOT, root, *me, self._site, *self.cgroup)
 
     def _write(self, place: int, record: bytes) -> None:
         with suppress(OSError):  # no memory: what is not written cannot be ended

@@ -2,8 +2,12 @@
 
 It knows the leaders and their stop rules from the core's account (see `guard.py`), which it reads once the core is
 dead. A worker is its leader, whoever is in the leader's session or group, and whoever descends from these. An orphan of
-a worker that has left all that is known by the site's name in its environment; where that is overwritten too, it lives
-on. Nobody is taken for one of the site who was there before the core, and nobody is signalled but through a pidfd.
+a worker that has left all that is known by the site's cgroup, which the guard itself has left, or by the site's name in
+its environment; with no cgroup, and that overwritten, it lives on. Nobody is taken for one of the site who was there
+before the core, if not by the cgroup. Nobody is signalled but through a pidfd.
+
+As at an orderly end workers come first, then whoever else is left, and then the helpers, who have workers' last words
+to write and end by themselves. Who would not end, or forks faster than he is found, the kernel ends by the cgroup.
 
 It has no descriptor of the core's but the account, blocks all signals, never wakes while the core lives, and imports
 the least that can be.
@@ -17,7 +21,7 @@ import os
 import select
 from time import monotonic
 
-from procman.kernel import processes
+from procman.kernel import hierarchy, processes
 from procman.kernel.processes import Process
 
 TYPE_CHECKING = False  # as type checkers know it, without importing typing
@@ -31,16 +35,22 @@ _ACCOUNT = 1
 
 _ORPHANS_GRACE_S = 8.0
 _LAST_WAIT_S = 5.0
-"""After the last KILL: who is there then cannot be ended."""
+"""For the helpers; and for all after the last KILL: who is there then cannot be ended."""
+
+_WORKERS, _ORPHANS, _HELPERS = range(3)
+"""The phases: who is ended in each."""
 
 
 class Tree:
-    """A worker, and how it is to end. `leader` is -1 for the orphans, who have none."""
+    """A worker or a helper, and how it is to end. `leader` is -1 for the orphans, who have none."""
 
-    __slots__ = ("deadline", "leader", "leader_lives", "number", "scope")
+    __slots__ = ("adopts", "deadline", "grace", "leader", "leader_lives", "number", "phase", "scope")
 
-    def __init__(self, leader: int, number: int, scope: str, deadline: float) -> None:
-        self.leader, self.number, self.scope, self.deadline = leader, number, scope, deadline
+    def __init__(self, leader: int, number: int, scope: str, adopts: bool, grace: float) -> None:
+        self.leader, self.number, self.scope, self.adopts, self.grace = leader, number, scope, adopts, grace
+        self.phase = _ORPHANS if leader < 0 else _WORKERS if number else _HELPERS
+        self.deadline = float("inf")
+        """Not before its phase has begun."""
         self.leader_lives = False
 
 
@@ -65,15 +75,15 @@ class Member:
 class Site:
     """All that is to be ended."""
 
-    __slots__ = ("_last", "_marker", "_members", "_orphans", "_poll", "_since", "_trees")
+    __slots__ = ("_cgroup", "_last", "_marker", "_members", "_orphans", "_phase", "_poll", "_since", "_trees")
 
-    def __init__(self, trees: dict[int, Tree], since: int, name: str) -> None:
-        """`since` is when the core was started, in clock ticks."""
-        now = monotonic()
-        self._trees, self._since = trees, since
+    def __init__(self, trees: dict[int, Tree], since: int, name: str, cgroup: str) -> None:
+        """`since` is when the core was started, in clock ticks; `cgroup` is "" where there is none."""
+        self._trees, self._since, self._cgroup = trees, since, cgroup
         """Only the leaders' pids are keys: 0 is the session of whoever belongs to another pid namespace."""
-        self._orphans = Tree(-1, signal.SIGTERM, "tree", now + _ORPHANS_GRACE_S)
-        self._last = max(tree.deadline for tree in self._all()) + _LAST_WAIT_S
+        self._orphans = Tree(-1, signal.SIGTERM, "tree", False, _ORPHANS_GRACE_S)
+        self._phase = -1
+        self._last = 0.0
         self._marker = b"\0PROCMAN_SITE=%b\0" % os.fsencode(name)
         self._members: dict[tuple[int, int], Member] = {}
         """By pid and start."""
@@ -82,8 +92,10 @@ class Site:
     def end(self) -> None:
         """Have all of it end, and wait until it has."""
         while self._look() and (now := monotonic()) < self._last:
-            deadline = min([tree.deadline for tree in self._all() if tree.deadline > now], default=self._last)
-            while now < deadline and any(member.pidfd is not None for member in self._members.values()):
+            deadline = min([self._last, *(tree.deadline for tree in self._all() if tree.deadline > now)])
+            while now < deadline and any(
+                member.pidfd is not None and member.tree.phase <= self._phase for member in self._members.values()
+            ):
                 self._wait(deadline - now)
                 now = monotonic()
 
@@ -96,12 +108,15 @@ class Site:
         owners = self._owners(everybody)
         for tree in self._all():
             tree.leader_lives = owners.get(tree.leader) is tree
+        owners = {pid: self._heir(tree) for pid, tree in owners.items()}
         alive = set(owners.values())
         self._trees = {leader: tree for leader, tree in self._trees.items() if tree in alive}
+        self._begin(min([tree.phase for tree in alive], default=_HELPERS))
         present: dict[tuple[int, int], Member] = {}
         for pid, tree in owners.items():
             identity = pid, everybody[pid].started
-            present[identity] = self._members.get(identity) or Member(everybody[pid], tree)
+            member = present[identity] = self._members.get(identity) or Member(everybody[pid], tree)
+            member.tree = tree
         for identity, member in self._members.items():
             if identity not in present:
                 self._release(member)
@@ -111,8 +126,22 @@ class Site:
             self._send_what_is_due(member)
         return bool(present)
 
+    def _begin(self, phase: int) -> None:
+        """Nobody is left of those before this phase: it begins, and with it the time of those who are in it."""
+        while self._phase < phase:
+            self._phase += 1
+            now = monotonic()
+            begun = [tree for tree in self._all() if tree.phase == self._phase]
+            for tree in begun:
+                tree.deadline = now + tree.grace
+            self._last = max([now, *(tree.deadline for tree in begun)]) + _LAST_WAIT_S
+
+    def _heir(self, tree: Tree) -> Tree:
+        """Whose they are who are of this tree: what a leader that adopts has left is nobody's."""
+        return self._orphans if tree.adopts and not tree.leader_lives else tree
+
     def _owners(self, everybody: dict[int, Process]) -> dict[int, Tree]:
-        """Who is of the site, by pid. Here the site's cgroup comes in: who is in it is of the site."""
+        """Who is of the site, by pid."""
         heir, me = os.getppid(), os.getpid()  # the core's children are now children of the guard's new parent
         young = {pid: one for pid, one in everybody.items() if one.started >= self._since and pid != me}
         owners = {member.process.pid: member.tree for member in self._members.values() if member.process.pid in young}
@@ -126,6 +155,9 @@ class Site:
         roots = set(owners)
         for pid, root in processes.below(roots, young, {me}).items():
             owners[pid] = owners[root]
+        for pid in hierarchy.members(self._cgroup) if self._cgroup else ():
+            if pid in everybody and pid != me:
+                owners.setdefault(pid, self._orphans)
         return owners
 
     def _is_marked(self, pid: int) -> bool:
@@ -148,6 +180,8 @@ class Site:
         tree, process = member.tree, member.process
         if monotonic() >= tree.deadline:
             member.send(signal.SIGKILL)
+        elif tree.phase == _HELPERS or tree.phase > self._phase:
+            return
         elif not tree.leader_lives:
             member.send(signal.SIGTERM)
         elif process.pid == tree.leader or (tree.scope == "tree" and process.group == tree.leader):
@@ -165,6 +199,7 @@ class Site:
         headless = {member.tree for member in ended if not member.tree.leader_lives}
         for member in self._members.values():
             if member.tree in headless:
+                member.tree = self._heir(member.tree)
                 self._send_what_is_due(member)
 
     def _release(self, member: Member) -> None:
@@ -174,8 +209,8 @@ class Site:
             member.pidfd = None
 
 
-def main(core: str, since: str, site: str) -> None:
-    """Guard the core of this pid, which was started at `since`."""
+def main(core: str, since: str, site: str, cgroup: str = "", home: str = "") -> None:
+    """Guard the core of this pid, which was started at `since`, and the site's cgroup below this one, if it has any."""
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     os.chdir("/")
     null = os.open("/dev/null", os.O_RDWR)
@@ -184,8 +219,24 @@ def main(core: str, since: str, site: str) -> None:
     os.close(null)
     with open("/proc/self/comm", "w") as comm:
         comm.write("procman-guard")
+    try:
+        if cgroup:
+            hierarchy.guard(cgroup)
+    except OSError:
+        cgroup = ""  # else the guard would end itself with it
     _wait_for_the_end_of(int(core))
-    Site(_read_account(monotonic()), int(since), site).end()
+    Site(_read_account(), int(since), site, cgroup).end()
+    if cgroup:
+        _clear(cgroup, home)
+
+
+def _clear(cgroup: str, home: str) -> None:
+    """End who is left in it, and remove it."""
+    hierarchy.end(cgroup)
+    try:
+        hierarchy.leave(cgroup, home)
+    except OSError:
+        return  # it may not go back: the next procman removes it
 
 
 def _wait_for_the_end_of(core: int) -> None:
@@ -200,14 +251,15 @@ def _wait_for_the_end_of(core: int) -> None:
     os.close(pidfd)
 
 
-def _read_account(now: float) -> dict[int, Tree]:
-    """The leaders, or their groups where these outlived them, by pid."""
+def _read_account() -> dict[int, Tree]:
+    """The leaders, or their groups where these outlived them, and the helpers, by pid."""
     trees = {}
     offset = 0
     while chunk := os.pread(_ACCOUNT, 1 << 16, offset):
         offset += len(chunk)
         for record in chunk.splitlines():
             if record.strip(b"\0 "):
-                pid, number, scope, grace = record.split()
-                trees[int(pid)] = Tree(int(pid), int(number), scope.decode(), now + float(grace))
+                pid, number, scope, adopts, grace = record.split()
+                how = int(number), scope.decode(), adopts == b"1", float(grace) if int(number) else _LAST_WAIT_S
+                trees[int(pid)] = Tree(int(pid), *how)
     return trees

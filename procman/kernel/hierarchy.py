@@ -5,14 +5,17 @@ live procman's as long as somebody is in `tree`; else it may go, and whoever com
 The guard runs this too: it imports the least that can be.
 """
 
-# ruff: noqa: PTH102, PTH106, PTH123 - no pathlib: it costs half a megabyte
+# ruff: noqa: PTH102, PTH103, PTH106, PTH123 - no pathlib: it costs half a megabyte
 
 from __future__ import annotations
 
 import os
+import select
 from errno import EBUSY, ENODEV, ENOENT
 
 _ATTEMPTS = 100
+_LONGEST_DEATH_MS = 1000
+"""Who is gone for those who wait for its end may still be counted for a moment."""
 
 
 def home(controller: str = "") -> str:
@@ -90,7 +93,25 @@ def leave(site: str, to: str) -> None:
         for folder in (site, to):
             write(f"{folder}/cgroup.subtree_control", controllers)
         write(f"{to}/cgroup.procs", "0")
+    _until_empty(site)
     remove(site)
+
+
+def guard(site: str) -> None:
+    """Go out of `tree` and into the guard's own. Raises OSError."""
+    os.makedirs(f"{site}/guard", exist_ok=True)
+    write(f"{site}/guard/cgroup.procs", "0")
+
+
+def end(site: str) -> None:
+    """SIGKILL to all in it but the guard, where the kernel can do that."""
+    for folder in _below(site):
+        if folder != f"{site}/guard":
+            try:
+                kill(folder)
+            except OSError:
+                return
+            _until_empty(folder)
 
 
 def remove(site: str) -> None:
@@ -117,6 +138,19 @@ def write(path: str, text: str) -> None:
         os.write(descriptor, text.encode())
     finally:
         os.close(descriptor)
+
+
+def _until_empty(path: str) -> None:
+    """Wait until nobody is in it; not for long."""
+    try:
+        events = os.open(f"{path}/cgroup.events", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return
+    poll = select.poll()
+    poll.register(events, select.POLLPRI)
+    while b"populated 1" in os.pread(events, 4096, 0) and poll.poll(_LONGEST_DEATH_MS):
+        pass
+    os.close(events)
 
 
 def _remove(path: str) -> None:

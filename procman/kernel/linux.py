@@ -163,6 +163,7 @@ class LinuxKernel:
                 self._drain.signal(action.signal)
             case RunHelper():
                 self._helpers.run(action.name, action.order)
+                self._guard.spare(self._helpers.pids())
             case EndHelper():
                 self._helpers.end(action.name)
             case RunLoader():
@@ -191,6 +192,7 @@ class LinuxKernel:
         self._log.configure(plan.site, plan.log)
         if why_not := self._cgroups.serve(plan.site):
             self._log.write([Notice("cgroup.unavailable", "debug", why_not)])
+        self._guard.cgroup = self._cgroups.site, self._cgroups.home
 
     def close(self) -> None:
         """End the helpers and release the descriptors. Workers are the manager's; handlers stay till the end."""
@@ -244,13 +246,10 @@ class LinuxKernel:
 
     def _is_a_helper(self, pid: int, code: int) -> bool:
         """Whether this child that is gone was one of procman's own; then its owner knows now."""
-        if self._loaders.reaped(pid, code):
+        is_one = any(owner.reaped(pid, code) for owner in (self._loaders, self._checks, self._helpers))
+        if is_one:
             self._guard.forget(pid)
-            return True
-        if self._checks.reaped(pid, code):
-            self._guard.forget(pid)
-            return True
-        return self._helpers.reaped(pid, code)
+        return is_one
 
     def _tell_of_trees(self, fact: TreeEnded | Strays) -> None:
         if isinstance(fact, TreeEnded):

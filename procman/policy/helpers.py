@@ -136,7 +136,8 @@ def guard_of(plan: Plan) -> GuardRules | None:
     """The order of the guard, which ends the workers if the core is gone; None where they are to be kept."""
     if plan.orphans == "keep":
         return None
-    return GuardRules(plan.name, tuple((group.name, group.stop) for group in plan.groups))
+    adopting = tuple(group.name for group in plan.groups if group.launch.adopt)
+    return GuardRules(plan.name, tuple((group.name, group.stop) for group in plan.groups), adopting)
 
 
 def calendar_of(plan: Plan) -> Calendar | None:

@@ -15,13 +15,14 @@ from typing import Any
 
 import pytest
 
-from procman.kernel import processes
+from procman.kernel import hierarchy, processes
 from procman.kernel.guard import Guard
 from procman.kernel.spawn import Spawner
 from procman.plan import Stop
 from procman.policy.events import GuardRules
 from tests.cli.procmans import DEADLINE_S, Procman, on_pipe
 
+NAME = f"guarded-{os.getpid()}"
 GRACE_S = 1.0
 GROUP = '[group.{}]\ncommand = {}\nstop = {{ signal = "{}", grace = "{}s", scope = "{}" }}\n'
 
@@ -32,7 +33,7 @@ def group(name: str, command: list[str], stop: str = "TERM", grace: float = GRAC
 
 def site(folder: Path, *groups: str, orphans: str = "end") -> str:
     """The path of a site file with these groups in it."""
-    text = f'schema = 1\n[site]\nname = "guarded"\norphans = "{orphans}"\n' + "".join(groups)
+    text = f'schema = 1\n[site]\nname = "{NAME}"\norphans = "{orphans}"\n' + "".join(groups)
     path = folder / "site.toml"
     path.write_text(text, encoding="utf-8")
     return str(path)
@@ -41,6 +42,14 @@ def site(folder: Path, *groups: str, orphans: str = "end") -> str:
 def shell(script: str) -> list[str]:
     """A worker that runs this; `READY` says on stderr, which is the log's stream, that it is where it should be."""
     return ["sh", "-c", script.replace("$", "$$").replace("READY", "echo ready >&2")]
+
+
+def directories() -> list[Path]:
+    """The site's cgroups that are there."""
+    try:
+        return sorted(Path(hierarchy.home()).glob(f"procman-{NAME}*"))
+    except OSError:  # no cgroup v2
+        return []
 
 
 def guards(procman: Procman) -> list[int]:
@@ -188,6 +197,11 @@ def test_a_site_that_keeps_its_orphans_has_no_guard(tmp_path: Path) -> None:
         procman.process.kill()
         procman.process.wait(DEADLINE_S)
         assert _state(worker) in ("S", "R")
+        os.kill(worker, signal.SIGKILL)
+        procman.until(gone([worker]))
+    for place in directories():
+        hierarchy.remove(str(place))
+    assert directories() == []
 
 
 def test_a_stranger_who_is_marked_with_the_sites_name_is_left_alone(tmp_path: Path) -> None:
@@ -195,7 +209,7 @@ def test_a_stranger_who_is_marked_with_the_sites_name_is_left_alone(tmp_path: Pa
     with on_pipe("up", site(tmp_path, group("api", command))) as procman:
         procman.wait_for("worker.running")
         guard_of(procman)
-        stranger = subprocess.Popen(command, env={**os.environ, "PROCMAN_SITE": "guarded"}, start_new_session=True)
+        stranger = subprocess.Popen(command, env={**os.environ, "PROCMAN_SITE": NAME}, start_new_session=True)
         try:
             kill_core(procman)
             assert stranger.poll() is None
@@ -228,6 +242,8 @@ def test_a_guard_has_nothing_of_the_core_hears_nothing_and_sleeps(tmp_path: Path
         assert files == ["/dev/null", "/dev/null", "/memfd:procman-guard (deleted)", "anon_inode:[pidfd]"]
         assert (os.getsid(guard), guards(procman)) == (guard, [guard])
         assert Path(f"/proc/{guard}/cwd").readlink() == Path("/")
+        procman.process.terminate()
+        assert procman.wait() == 0
 
 
 def _status(pid: int) -> dict[str, str]:
@@ -241,7 +257,7 @@ def _status(pid: int) -> dict[str, str]:
 def records(guard: Guard) -> list[list[str]]:
     """What the guard would read."""
     text = os.pread(guard._file, 1 << 16, 0).decode()
-    assert all(len(line) == 31 for line in text.splitlines())
+    assert all(len(line) == 33 for line in text.splitlines())
     return [line.split() for line in text.splitlines()]
 
 
@@ -254,16 +270,19 @@ def test_the_account_has_a_record_for_each_who_is_there_and_its_present_rule() -
         guard.told(11, "api")
         guard.told(12, "db")
         assert records(guard) == [
-            ["4194304", "9", "tree", "0.000"],
-            ["11", "2", "leader", "10000000.000"],
-            ["12", "9", "tree", "0.000"],
+            ["4194304", "9", "tree", "0", "0.000"],
+            ["11", "2", "leader", "0", "10000000.000"],
+            ["12", "9", "tree", "0", "0.000"],
         ]
         guard.forget(11)
         guard.forget(99)
         guard.told(13, "db")
-        guard.follow(GuardRules("shop", (("db", Stop()),)))
+        guard.follow(GuardRules("shop", (("db", Stop()),), ("db",)))
         assert [line[0] for line in records(guard)] == ["4194304", "13", "12"]
-        assert records(guard)[1:] == [["13", "15", "tree", "8.000"], ["12", "15", "tree", "8.000"]]
+        assert records(guard)[1:] == [["13", "15", "tree", "1", "8.000"], ["12", "15", "tree", "1", "8.000"]]
+        guard.spare({7, 8})
+        guard.spare({8})
+        assert [line for line in records(guard) if line[:1] in (["7"], ["8"])] == [["8", "0", "tree", "0", "0.000"]]
     finally:
         guard.close()
     assert (guard.pid, ended) == (None, [])

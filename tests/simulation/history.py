@@ -264,7 +264,7 @@ def _group(random: Random, name: str) -> GroupPlan:
         name,
         random.choice(
             (
-                Launch(("serve",), "/", listen=random.choice(SOCKETS)),
+                Launch(("serve",), "/", listen=random.choice(SOCKETS), adopt=name == GROUPS[0]),
                 Launch((), "/", listen=random.choice(SOCKETS), python=Python("app:serve")),
             )
         ),

@@ -129,6 +129,7 @@ FAULTS: dict[str, tuple[str, str]] = {
     "sockets of a reload stay closed": ("if tuple(wanted) != self._open:", "if not self._open:"),
     "sockets of code that runs on are closed": (", *(one for group in used for one in group.launch.listen)", ""),
     "the guard has old rules": ("elif order != helper.order:", "elif False:"),
+    "the guard is not told who adopts": (" for group in plan.groups if group.launch.adopt)", " for group in ())"),
     "a guard is started in the drain": ("        self._helpers.close()\n", ""),
     "ready without having shown it": ("if rule is None:\n        run(", "if True:\n        run("),
     "never ready and waited for": ("else rule.timeout), step)", "else 1e9), step)"),

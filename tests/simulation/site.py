@@ -112,7 +112,8 @@ class SiteBook:
         """What the guard is to be; None before the first plan, or where there is to be none."""
         if self.plan is None or self.plan.orphans == "keep":
             return None
-        return GuardRules(self.plan.name, tuple((one.name, one.stop) for one in self.plan.groups))
+        adopting = tuple(one.name for one in self.plan.groups if one.launch.adopt)
+        return GuardRules(self.plan.name, tuple((one.name, one.stop) for one in self.plan.groups), adopting)
 
     def _failed_or_exited(self, fact: StartFailed | Exited) -> None:
         if isinstance(fact, Exited):

@@ -50,6 +50,8 @@ class GuardRules(NamedTuple):
 
     site: str
     rules: tuple[tuple[str, Stop], ...]
+    adopting: tuple[str, ...] = ()
+    """Groups whose workers' children, once these are gone, are left alone until no worker is left."""
 
 
 class CronEntry(NamedTuple):

@@ -1,0 +1,123 @@
+"""The core is killed, and the site's cgroup says who is to be ended, in which order, and whom nothing else leads to."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from procman.kernel import hierarchy, processes
+from tests.cli.procmans import DEADLINE_S, on_pipe
+from tests.kernel.playing import play
+from tests.kernel.test_guard import NAME, directories, gone, group, guard_of, kill_core, shell, site
+from tests.site.test_cgroups import needs_cgroups
+
+
+@needs_cgroups
+def test_the_guard_is_in_no_cgroup_that_it_would_end_and_removes_all_of_them(tmp_path: Path) -> None:
+    with on_pipe("up", site(tmp_path, group("api", ["sleep", "300"]) + "cgroup = true\n")) as procman:
+        procman.wait_for("worker.running")
+        guard = guard_of(procman)
+        procman.until(lambda: hierarchy.leaf_of(guard) == "guard")
+        (place,) = directories()
+        assert sorted(path.name for path in place.iterdir() if path.is_dir()) == ["api.0.1", "guard", "tree"]
+        kill_core(procman)
+        procman.until(gone([guard]))
+    assert directories() == []
+
+
+STRAY = "(env -i setsid sh -c 'READY; exec sleep 300' &); READY; exec sleep 300"
+"""Nothing leads from it to its worker: it is init's child, in a session of its own, with no mark."""
+
+
+@needs_cgroups
+@pytest.mark.parametrize("options", ["", "cgroup = true\n", "adopt = true\n"])
+def test_a_stray_is_ended_by_the_sites_cgroup(tmp_path: Path, options: str) -> None:
+    with on_pipe("up", site(tmp_path, group("api", shell(STRAY)) + options)) as procman:
+        procman.wait_for("^ready$", 2)
+        guard_of(procman)
+        below = list(processes.below({procman.pid}, processes.everybody(), set()))
+        assert len(below) >= 3
+        procman.process.kill()
+        procman.process.wait(DEADLINE_S)
+        procman.until(gone(below))
+    assert directories() == []
+
+
+def end_of_a_site() -> list[int]:
+    """How those end who are in a site's cgroup, in its tree and in a leaf, when the guard has the kernel end them."""
+    home = hierarchy.home()
+    place = hierarchy.enter(f"{home}/procman-{NAME}-{os.getpid()}")
+    os.mkdir(f"{place}/api.0.1")  # noqa: PTH102
+    deaf = ["sh", "-c", "trap '' TERM; echo; sleep 300; sleep 300"]
+    processes = [subprocess.Popen(deaf, stdout=subprocess.PIPE) for _ in range(2)]
+    for process in processes:
+        assert process.stdout is not None
+        process.stdout.readline()
+    hierarchy.write(f"{place}/api.0.1/cgroup.procs", str(processes[0].pid))
+    hierarchy.guard(place)
+    hierarchy.end(place)
+    ends = [process.wait() for process in processes]
+    hierarchy.leave(place, home)
+    assert not os.path.exists(place)  # noqa: PTH110
+    return ends
+
+
+@needs_cgroups
+def test_all_in_a_sites_cgroup_but_the_guard_are_ended_by_the_kernel() -> None:
+    assert play(end_of_a_site).value == [-signal.SIGKILL] * 2
+
+
+RUNNER = """
+import os, signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+os.write(2, b"ready\\n")
+while True:
+    if os.fork():
+        os._exit(0)
+"""
+
+
+@needs_cgroups
+def test_who_is_always_one_fork_ahead_is_ended_all_the_same(tmp_path: Path) -> None:
+    runner = [sys.executable, "-I", "-S", "-c", RUNNER]
+    leader = shell(f"{shlex.join(runner)} & exec sleep 300")
+    with on_pipe("up", site(tmp_path, group("api", leader))) as procman:
+        procman.wait_for("^ready$")
+        guard = guard_of(procman)
+        procman.process.kill()
+        procman.process.wait(DEADLINE_S)
+        procman.read_to_the_end()
+        procman.until(gone([guard]))
+    assert directories() == []
+
+
+def test_what_a_leader_that_adopts_leaves_behind_is_left_alone_until_no_worker_is_left(tmp_path: Path) -> None:
+    child = "(trap 'echo child >&2; exit' TERM; READY; while :; do sleep 300 & wait; done) & "
+    leaves = child + "trap 'exit 0' TERM; READY; while :; do wait; done"
+    slow = "trap 'sleep 0.3; echo slow >&2; exit' TERM; READY; while :; do sleep 300 & wait; done"
+    path = site(tmp_path, group("a", shell(leaves), "TERM", 60, "leader") + "adopt = true\n", group("b", shell(slow)))
+    with on_pipe("up", path) as procman:
+        procman.wait_for("^ready$", 3)
+        guard_of(procman)
+        _, said = kill_core(procman)
+    assert said.split() == ["slow", "child"]
+
+
+def test_the_last_words_of_a_worker_reach_their_file(tmp_path: Path) -> None:
+    chatty = "trap 'echo last words; exit' TERM; READY; while :; do sleep 300 & wait; done"
+    options = f'output = {{ to = {{ file = "{tmp_path}/out" }} }}\n'
+    (tmp_path / "out").touch()
+    with on_pipe("up", site(tmp_path, group("api", shell(chatty)) + options)) as procman:
+        procman.wait_for("worker.running")
+        guard_of(procman)
+        procman.until(lambda: "ready" in (tmp_path / "out").read_text(encoding="utf-8"))
+        below = list(processes.below({procman.pid}, processes.everybody(), set()))
+        kill_core(procman)
+        procman.until(gone(below))
+        assert "last words" in (tmp_path / "out").read_text(encoding="utf-8")
