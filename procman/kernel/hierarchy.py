@@ -83,6 +83,16 @@ def enter(path: str) -> str:
 
 def leave(site: str, to: str) -> None:
     """Go from a site's directory into this one, and remove it if nobody else is in it. Raises OSError."""
+    events = os.open(f"{site}/cgroup.events", os.O_RDONLY | os.O_CLOEXEC)  # later it may be another's
+    try:
+        _go(site, to)
+        _wait_until_empty(events)
+    finally:
+        os.close(events)
+    remove(site)
+
+
+def _go(site: str, to: str) -> None:
     try:
         write(f"{to}/cgroup.procs", "0")
     except OSError as error:
@@ -93,8 +103,6 @@ def leave(site: str, to: str) -> None:
         for folder in (site, to):
             write(f"{folder}/cgroup.subtree_control", controllers)
         write(f"{to}/cgroup.procs", "0")
-    _until_empty(site)
-    remove(site)
 
 
 def guard(site: str) -> None:
@@ -111,7 +119,6 @@ def end(site: str) -> None:
                 kill(folder)
             except OSError:
                 return
-            _until_empty(folder)
 
 
 def remove(site: str) -> None:
@@ -140,17 +147,15 @@ def write(path: str, text: str) -> None:
         os.close(descriptor)
 
 
-def _until_empty(path: str) -> None:
-    """Wait until nobody is in it; not for long."""
-    try:
-        events = os.open(f"{path}/cgroup.events", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return
+def _wait_until_empty(events: int) -> None:
+    """Wait until nobody is in the cgroup of this `cgroup.events`; not for long."""
     poll = select.poll()
     poll.register(events, select.POLLPRI)
-    while b"populated 1" in os.pread(events, 4096, 0) and poll.poll(_LONGEST_DEATH_MS):
-        pass
-    os.close(events)
+    try:
+        while b"populated 1" in os.pread(events, 4096, 0) and poll.poll(_LONGEST_DEATH_MS):
+            pass
+    except OSError:
+        return  # it is removed already
 
 
 def _remove(path: str) -> None:
