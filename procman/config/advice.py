@@ -43,7 +43,7 @@ def stop_bound(site: plan.Plan) -> float:
     Groups stop in reverse order of their dependencies, so it is the dearest chain of them.
     """
     needs = {group.name: [need for need, _ in group.after] for group in site.groups}
-    worst = {group.name: group.stop.grace if group.workers else 0.0 for group in site.groups}
+    worst = {group.name: group.stop.longest if group.workers else 0.0 for group in site.groups}
     until: dict[str, float] = {}
     for name in TopologicalSorter(needs).static_order():
         until[name] = worst[name] + max((until[need] for need in needs[name]), default=0.0)

@@ -120,7 +120,8 @@ def _backoff(backoff: plan.Backoff | None) -> str:
 
 def _stop(stop: plan.Stop) -> str:
     whom = "" if stop.scope == "tree" else " to the leader"
-    return f"{signal_name(stop.signal)}{whom}, SIGKILL after {duration(stop.grace)}"
+    drain = f"{duration(stop.drain)} of drain, " if stop.drain else ""
+    return f"{drain}{signal_name(stop.signal)}{whom}, SIGKILL after {duration(stop.grace)}"
 
 
 def _whole(site: plan.Plan) -> str:

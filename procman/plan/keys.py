@@ -75,16 +75,17 @@ def keys_of(group: GroupPlan) -> Keys:
 def worst_case(old: Plan, new: Plan) -> float:
     """How long applying `new` may take at worst, in seconds.
 
-    Groups move side by side; workers of one group are replaced in turns, by its rule, each with its whole grace and
-    its whole time to become ready. What starts waits, besides, for those that it depends on and that move as well.
+    Groups move side by side; workers of one group are replaced in turns, by its rule, each with its whole drain and
+    grace and its whole time to become ready. What starts waits, besides, for those that it depends on and that move
+    as well.
     """
     before, after = ({group.name: group for group in plan.groups} for plan in (old, new))
     effects = moves(old, new)
-    own = {name: before[name].stop.grace for name in effects["stopped"] if before[name].workers}
+    own = {name: before[name].stop.longest for name in effects["stopped"] if before[name].workers}
     own |= {name: _ready(after[name]) for name in effects["started"]}
     for name in effects["scaled"]:
         down = after[name].workers < before[name].workers
-        own[name] = before[name].stop.grace if down else _ready(after[name])
+        own[name] = before[name].stop.longest if down else _ready(after[name])
     for name in effects["restarted"]:
         own[name] = max(own.get(name, 0.0), _replacement(before[name], after[name]))
     until: dict[str, float] = {}
@@ -99,9 +100,9 @@ def _replacement(old: GroupPlan, new: GroupPlan) -> float:
     """How long replacing all workers of a group may take."""
     replaced = min(old.workers, new.workers)
     if not replaced:
-        return old.stop.grace if old.workers else _ready(new)
+        return old.stop.longest if old.workers else _ready(new)
     turns = -(-replaced // max(1, new.update.parallel))
-    return turns * (old.stop.grace + _ready(new)) + (turns - 1) * new.update.pause
+    return turns * (old.stop.longest + _ready(new)) + (turns - 1) * new.update.pause
 
 
 def _until(name: str, groups: dict[str, GroupPlan], own: dict[str, float], until: dict[str, float]) -> float:

@@ -43,3 +43,10 @@ class Stop(NamedTuple):
     grace: float = 8.0
     scope: Scope = "tree"
     """Who hears the first signal: the whole process group, or the leader alone."""
+    drain: float = 0.0
+    """Seconds for which one that was running serves on before it hears the signal."""
+
+    @property
+    def longest(self) -> float:
+        """How long it may take from the wish to the kill, in seconds."""
+        return self.drain + self.grace

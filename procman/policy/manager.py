@@ -260,8 +260,8 @@ class Manager:
             if self.phase is Phase.RUNNING and planned and (ending := end_with(group, self.plan, self._stock)):
                 self._shut_down(*ending, step)
             if self.phase is Phase.RUNNING:
-                for dependent in self._order.dependents(name):
-                    self._order.release(self.groups[dependent], step)
+                for one in (name, *self._order.dependents(name)) if planned else ():
+                    self._order.release(self.groups[one], step)
             elif self.phase is Phase.STOPPING and not group.live:
                 self._order.lower(group, step)
         if self._stock.busy:

@@ -106,8 +106,7 @@ def patience(worker: Worker) -> str:
 def give_up(worker: Worker, failure: Failure, step: Step) -> None:
     """End it as one that has failed. The verdict is taken when its leader is gone, as for any other."""
     worker.pulse.fault = failure
-    worker.end(None, failure.text, step)
-    worker.signal(worker.stop.signal, worker.stop.scope, step)
+    worker.ask(None, failure.text, step)
 
 
 def mark(worker: Worker, why: str, step: Step) -> None:

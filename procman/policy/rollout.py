@@ -80,8 +80,7 @@ class Rollout:
             if group.plan.update.order == "start-first":
                 successor.begin(group, group.slots[task], self.reason, step)
                 continue
-            worker.end(Fate(State.STOPPED, ""), self.reason, step)
-            worker.signal(worker.stop.signal, worker.stop.scope, step)
+            worker.ask(Fate(State.STOPPED, ""), self.reason, step)
         return bool(self._targets)
 
     def due(self, group: Supervisor, step: Step) -> None:

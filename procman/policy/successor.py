@@ -39,8 +39,7 @@ def take_over(slot: Slot, reason: str, step: Step) -> None:
     slot.swap()
     new, old = slot.workers
     if old.state in (State.STARTING, State.RUNNING):
-        old.end(Fate(State.STOPPED, ""), f"{reason}: generation {new.id.generation} is ready", step)
-        old.signal(old.stop.signal, old.stop.scope, step)
+        old.ask(Fate(State.STOPPED, ""), f"{reason}: generation {new.id.generation} is ready", step)
     else:
         old.fate, old.pulse.fault = Fate(State.STOPPED, ""), None
 
@@ -59,9 +58,8 @@ def tend(group: Supervisor, slot: Slot, reason: str, step: Step) -> None:
         return
     runs = other.state in (State.STARTING, State.RUNNING) and other.pid is not None
     if runs and not _is_wanted(group, other):
-        other.end(Fate(State.STOPPED, ""), reason, step)
-        if group.goal is not Goal.KILL:
-            other.signal(other.stop.signal, other.stop.scope, step)
+        end = other.end if group.goal is Goal.KILL else other.ask
+        end(Fate(State.STOPPED, ""), reason, step)
     if other.state is State.STOPPING and group.goal is Goal.KILL:
         other.kill(reason, step)
 

@@ -189,7 +189,9 @@ class Supervisor:
 
     def due(self, worker: Worker, step: Step) -> None:
         """The worker's deadline has come."""
-        if worker.state is State.STOPPING:
+        if worker.drains:
+            worker.drained(step)
+        elif worker.state is State.STOPPING:
             worker.kill(f"still there after {words.duration(worker.stop.grace)} of grace{pulse.patience(worker)}", step)
         elif worker.state is State.STARTING:
             pulse.overdue(worker, step)
@@ -235,9 +237,8 @@ class Supervisor:
                 if why := self._why_stop(worker, reason):
                     waits = self.regroup and self.wants(worker) and worker.launch == self.plan.launch
                     to = State.BACKOFF if waits else State.FAILED if self.runs.expired else State.STOPPED
-                    worker.end(Fate(to, why if to is State.FAILED else ""), why, step)
-                    if self.goal is not Goal.KILL:
-                        worker.signal(worker.stop.signal, worker.stop.scope, step)
+                    end = worker.end if self.goal is Goal.KILL else worker.ask
+                    end(Fate(to, why if to is State.FAILED else ""), why, step)
             case _:
                 pass
         if worker.state is State.STOPPING and self.goal is Goal.KILL:

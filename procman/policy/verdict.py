@@ -6,7 +6,6 @@ says is in `restart.py`; here it is brought together with what is wanted of the 
 
 from __future__ import annotations
 
-from signal import SIGTERM
 from typing import TYPE_CHECKING
 
 from procman.policy import successor
@@ -34,9 +33,8 @@ def conclude(group: Supervisor, worker: Worker, ending: Ending, leftover: bool, 
         worker.fate = verdict = _verdict(group, slot, worker, ending, step)
     if leftover and ran:
         worker.end(verdict, f"{describe(ending)}; ending what it left behind", step)
-        worker.signal(SIGTERM, "tree", step)
-    elif leftover and worker.state is State.STOPPING:
-        worker.signal(SIGTERM, "tree", step)  # whoever of it has heard none yet
+    if leftover and worker.state is State.STOPPING:
+        worker.sweep(step)  # whoever of it has heard none yet
     if not leftover:
         settle(group, worker, describe(ending), step)
     if verdict and not beside:

@@ -6,9 +6,10 @@ its supervisor does.
 
 from __future__ import annotations
 
-from signal import SIGCONT, SIGKILL
+from signal import SIGCONT, SIGKILL, SIGTERM
 from typing import NamedTuple
 
+from procman import words
 from procman.plan import GroupPlan, Launch, Scope, Stop
 from procman.policy.events import Exit, Level, Retry, Signal, Spawn, StartFailed, State, Transition, WorkerId
 from procman.policy.pulse import Pulse
@@ -50,8 +51,8 @@ class Worker:
     """What fills one slot, over all its generations."""
 
     __slots__ = (
-        "deadline", "error", "exit", "fate", "generations", "id", "last", "launch", "pid", "pulse", "result",
-        "started_at", "state", "stop", "tally",
+        "deadline", "drains", "error", "exit", "fate", "generations", "id", "last", "launch", "pid", "pulse",
+        "result", "started_at", "state", "stop", "tally",
     )  # fmt: skip
 
     def __init__(self, plan: GroupPlan, task: int, tally: dict[State, int], generations: Generations) -> None:
@@ -64,7 +65,9 @@ class Worker:
         self.pid: int | None = None
         """The leader's; kept until nothing of its tree is left."""
         self.deadline: float | None = None
-        """Starting: until when it is to be ready; backoff: when to start; stopping: when to kill. Else None."""
+        """Starting: until when to be ready; backoff: when to start; stopping: when to be told, or killed. Else None."""
+        self.drains = False
+        """Stopping: it serves on, and has not heard that it is to end."""
         self.started_at = 0.0
         self.error: StartFailed | None = None
         """Why its start failed, while the pid of the attempt is still to be reaped."""
@@ -85,7 +88,7 @@ class Worker:
         self, to: State, reason: str, step: Step, *, deadline: float | None = None, retry: Retry | None = None
     ) -> None:
         """Change the state, which nothing else does, and record the transition."""
-        from_ = self.state
+        from_, self.drains = self.state, False
         assert to in EDGES[from_], f"{self.id}: no edge from {from_} to {to}"
         self.state = to
         self.tally[from_] -= 1
@@ -122,6 +125,32 @@ class Worker:
         """
         self.fate = fate
         self.advance(State.STOPPING, reason, step, deadline=step.now + self.stop.grace)
+
+    def ask(self, fate: Fate | None, reason: str, step: Step) -> None:
+        """Have it end by its rules. One that was ready, and has not failed, serves on for as long as it drains."""
+        failed = fate is None or fate.to is State.FAILED
+        if self.state is not State.RUNNING or self.stop.drain == 0 or failed:
+            self.end(fate, reason, step)
+            self.signal(self.stop.signal, self.stop.scope, step)
+            return
+        self.end(fate, f"{reason}; drains for {words.duration(self.stop.drain)}", step)
+        self.drains = True
+        self.wait_until(step.now + self.stop.drain, step)
+
+    def drained(self, step: Step) -> None:
+        """It has served on for long enough."""
+        self._goes(step)
+        self.signal(self.stop.signal, self.stop.scope, step)
+
+    def sweep(self, step: Step) -> None:
+        """Its leader has ended: what that left behind is to end as well, whatever signal the leader expected."""
+        if self.drains:
+            self._goes(step)
+        self.signal(SIGTERM, "tree", step)
+
+    def _goes(self, step: Step) -> None:
+        self.drains = False
+        self.wait_until(step.now + self.stop.grace, step)
 
     def kill(self, reason: str, step: Step) -> None:
         """SIGKILL to the whole tree."""

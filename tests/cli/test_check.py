@@ -33,7 +33,7 @@ restart.max_restarts = 0
 
 [group.cache]
 command = "cache | tee log"
-stop = { signal = "INT", grace = "2s" }
+stop = { signal = "INT", drain = "1s", grace = "2s" }
 """
 
 SUMMARY = """\
@@ -58,7 +58,7 @@ cache: 1 worker
   in       /srv
   restart  on-failure, at most 10 in 10m, then the site shuts down
   backoff  0s, then 500ms, times 2, up to 30s
-  stop     SIGINT, SIGKILL after 2s
+  stop     1s of drain, SIGINT, SIGKILL after 2s
 
 stops within 16s at worst; as process 1 all is killed after 9s
 

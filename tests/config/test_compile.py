@@ -89,6 +89,7 @@ def test_every_option_of_a_group_reaches_the_plan(tmp_path: Path) -> None:
         signal = "INT"
         grace = "3s"
         scope = "leader"
+        drain = "1.5s"
         [group.web.after]
         db = "started"
         [group.db]
@@ -108,7 +109,9 @@ def test_every_option_of_a_group_reaches_the_plan(tmp_path: Path) -> None:
     )
     auto = plan.Output(plan.Sink("auto"), plan.Sink("auto"))
     launch = plan.Launch(("web",), str(tmp_path / "app"), (), 0o27, "fork", output=auto)
-    web = plan.GroupPlan("web", launch, "service", 3, False, restart, plan.Stop(2, 3.0, "leader"), (("db", "started"),))
+    web = plan.GroupPlan(
+        "web", launch, "service", 3, False, restart, plan.Stop(2, 3.0, "leader", 1.5), (("db", "started"),)
+    )
     assert made.groups[0] == web
     log = plan.LogPlan("json", str(tmp_path / "log/events.jsonl"))
     assert made[2:5] == (30.0, "db", log)

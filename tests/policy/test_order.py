@@ -6,6 +6,7 @@ import errno
 
 from procman.plan import Restart
 from procman.policy.events import Execed, Forked
+from procman.policy.requests import Asked, Operate, Selector
 from tests.policy.drive import Drive, changed, group
 
 NEVER = Restart(when="never", on_exhausted="ignore")
@@ -124,6 +125,16 @@ def test_a_group_goes_down_with_what_it_requires_and_begins_anew_when_that_is_ba
     site.tell(Execed(site.id("db:0")))
     assert sorted(name for _, name in site.starts[-2:]) == ["api:0", "api:1"]
     assert set(site.reasons[-2:]) == {"what it requires is up again"}
+
+
+def test_what_an_operator_starts_goes_down_again_where_what_it_requires_is_down() -> None:
+    site = Drive(group("db"), group("other"), group("api", after=(("db", "ready"),), requires=("db",)))
+    site.die("api:0", 0)
+    site.die("db:0", 0)
+    site.tell(Asked(1, Operate("start", (Selector("api"),))))
+    assert site.signals == [(0.0, "api:0", 15, "tree")]
+    site.die("api:0", signal=15)
+    assert [notice.reason for notice in site.notices if notice.event == "group.blocked"] == ["blocked: db has ended"]
 
 
 def test_one_of_several_workers_that_is_down_takes_nobody_with_it() -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from procman.plan import Restart, Stop
+from procman.plan import Ready, Restart, Stop
 from procman.policy.events import Drain, Exited, Left, Load, LoadFailed, Print, ShutDown, Usage
 from procman.policy.manager import Manager
-from tests.policy.drive import Drive, group
+from tests.policy.drive import Drive, changed, group
 
 
 def test_a_site_asked_to_stop_ends_with_0_whatever_its_workers_say() -> None:
@@ -205,3 +205,50 @@ def test_an_orphan_is_counted_and_never_acted_on() -> None:
         "site.stopping": {"digest": "digest", "exit_code": 0},
         "site.stopped": {"digest": "digest", "exit_code": 0, "orphans": 1},
     }
+
+
+DRAINS = Stop(grace=2.0, drain=5.0)
+
+
+def test_one_that_was_ready_serves_on_for_its_drain_before_it_hears_the_signal() -> None:
+    site = Drive(group("a", stop=DRAINS))
+    site.stop()
+    assert (site.state("a:0"), site.signals) == ("stopping", [])
+    assert site.reasons[-1] == "SIGTERM; drains for 5s"
+    site.sleep(10.0)
+    assert site.signals == [(5.0, "a:0", 15, "tree"), (7.0, "a:0", 9, "tree")]
+
+
+def test_one_that_is_not_ready_yet_has_nothing_to_drain() -> None:
+    site = Drive(group("a", stop=DRAINS, ready=Ready("notify", timeout=60.0)))
+    site.stop()
+    assert site.signals == [(0.0, "a:0", 15, "tree")]
+
+
+def test_a_stop_at_once_cuts_a_drain_short() -> None:
+    site = Drive(group("a", stop=DRAINS))
+    site.stop()
+    site.sleep(1.0)
+    site.stop(now=True)
+    assert site.signals == [(1.0, "a:0", 9, "tree")]
+
+
+def test_what_a_leader_that_ends_while_it_drains_has_left_is_told_at_once() -> None:
+    site = Drive(group("a", stop=DRAINS._replace(signal=2)))
+    site.stop()
+    site.sleep(1.0)
+    site.die("a:0", 1, leftover=True)
+    site.sleep(10.0)
+    assert site.signals == [(1.0, "a:0", 15, "tree"), (3.0, "a:0", 9, "tree")]
+
+
+def test_a_group_that_drains_gives_its_turn_on_when_its_worker_is_gone() -> None:
+    site = Drive(group("a", 2, stop=DRAINS))
+    site.reload(changed(group("a", 2, stop=DRAINS)))
+    site.sleep(5.5)
+    assert site.signals == [(5.0, "a:0", 15, "tree")]
+    site.die("a:0", 0)
+    assert [site.state("a:0"), site.state("a:1")] == ["running", "stopping"]
+    assert len(site.signals) == 1
+    site.sleep(5.0)
+    assert site.signals[1:] == [(10.5, "a:1", 15, "tree")]

@@ -39,6 +39,7 @@ class Run:
         "asked_at",
         "begun",
         "checked",
+        "drained_at",
         "dumped",
         "end",
         "error",
@@ -89,7 +90,9 @@ class Run:
         self.said = False
         """Whether a record has told the leader's end."""
         self.asked_at: float | None = None
-        """When it was first told to end; from its leader's end on, the rest of it."""
+        """When it was first wanted to end; from its leader's end on, the rest of it."""
+        self.drained_at: float | None = None
+        """When it is to hear the signal, while it serves on until then."""
         self.kill_at: float | None = None
         self.hears = False
         """Its whole tree was sent SIGTERM."""
@@ -296,7 +299,7 @@ def goes_on(run: Run) -> bool:
 def _follow(run: Run, plan: GroupPlan, changed: bool) -> None:
     """What a new plan means for a run: other rules for its end, or its verdict, if it has one, is void."""
     stale = run.launch != plan.launch
-    if not stale and run.fault is None:
+    if not stale and run.fault is None and run.asked_at is None:
         run.stop = plan.stop
     if changed:
         run.joins = False

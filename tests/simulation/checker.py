@@ -83,6 +83,11 @@ def _lasting(actions: Sequence[Action]) -> Iterator[Action]:
             yield action
 
 
+def _drains(run: Run, state: State) -> bool:
+    """Whether one in this state serves on before it hears the signal: it was ready, and has not failed."""
+    return run.stop.drain > 0 and state is State.RUNNING and run.fault is None
+
+
 class Checker:
     """Reads along."""
 
@@ -103,12 +108,15 @@ class Checker:
         for group in self.site.groups.values():
             group.regrouped = False
         self.site.hear(event, now)
+        draining = self._begin_to_drain(records)
         heard = None
         for action in _lasting(actions):
             if isinstance(action, Signal):
                 heard = self._signalled(action, heard)
             else:
                 self._acted(action)
+        for run in draining:  # not before: what it requires may have been told to stop just now
+            self._has_cause(run)
         need(self.site.pump.running == self.site.pump.wanted, "there is no pump, or an old one")
         need(heard is None, f"no SIGCONT follows {heard}")
         self.site.operator.check(event, actions)
@@ -203,12 +211,36 @@ class Checker:
             need((action.signal, action.scope) == (SIGTERM, "tree"), f"what {action.worker} left gets {action}")
         else:
             need((action.signal, action.scope) == (run.stop.signal, run.stop.scope), f"{action.worker} gets {action}")
-            need(run.asked_at is None, f"{action.worker} is told to stop twice")
-            if self.site.keeps(run):
-                self._takes_its_turn(run)
-            self._asked(run)
+            self._told(run)
         run.hears = run.hears or (action.signal, action.scope) == (SIGTERM, "tree")
         return action
+
+    def _told(self, run: Run) -> None:
+        """It hears the signal that asks it to end: at the end of its drain, or at once if it has none."""
+        if run.drained_at is not None:
+            need(self.site.now >= run.drained_at - SLACK, f"{run.worker} is told to stop before it has drained")
+            run.drained_at, run.kill_at = None, self.site.now + run.stop.grace
+            return
+        need(run.asked_at is None, f"{run.worker} is told to stop twice")
+        serves = _drains(run, self.site.find(run.worker)[1].state)
+        need(not serves, f"{run.worker} is told to stop, and has not drained")
+        self._has_cause(run)
+        self._asked(run)
+
+    def _begin_to_drain(self, records: Sequence[Record]) -> list[Run]:
+        """Those that are wanted to end, and hear of it later: a record is all there is of it yet."""
+        moves = [record for record in records if isinstance(record, Transition) and record.to is State.STOPPING]
+        runs = [(self.site.find(move.worker)[1].run, move.from_) for move in moves]
+        draining = [run for run, state in runs if run and run.asked_at is None and _drains(run, state)]
+        for run in draining:
+            self._asked(run)
+            run.drained_at = self.site.now + run.stop.drain
+        return draining
+
+    def _has_cause(self, run: Run) -> None:
+        """It is wanted to end; without another cause it must be its turn to be replaced."""
+        if self.site.keeps(run) and run not in self.site.dismissed:
+            self._takes_its_turn(run)
 
     def _takes_its_turn(self, run: Run) -> None:
         """Nothing but a replacement can be the cause."""

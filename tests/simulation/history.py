@@ -295,7 +295,12 @@ def _restart(random: Random) -> Restart:
 
 
 def _stop(random: Random) -> Stop:
-    return Stop(random.choice((15, 15, 2)), random.choice((0.5, 2.0, 8.0)), random.choice(("tree", "tree", "leader")))
+    return Stop(
+        random.choice((15, 15, 2)),
+        random.choice((0.5, 2.0, 8.0)),
+        random.choice(("tree", "tree", "leader")),
+        random.choice((0.0, 0.0, 0.25, 2.0)),
+    )
 
 
 def _changed(random: Random, plan: Plan) -> Plan:

@@ -182,7 +182,7 @@ def _check_deadline(site: SiteBook, manager: Manager, event: Event) -> None:
     for group in site.groups.values():
         for slot in group.all_slots():
             if slot.run is not None and slot.run.kill_at is not None and not slot.run.killed:
-                known.append(slot.run.kill_at)
+                known.append(slot.run.drained_at or slot.run.kill_at)
             elif slot.state is State.BACKOFF and slot.due is not None:
                 known.append(slot.due)
             elif (due := ready_due(slot)) is not None:

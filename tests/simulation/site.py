@@ -73,6 +73,8 @@ class SiteBook:
         """Runs that were told to end in this step."""
         self.replanned = False
         """Whether another plan came in force in this step."""
+        self.dismissed: list[Run] = []
+        """Whom a plan that was in force only within this step has not kept."""
         self.loading = False
         self.load_again = False
         self.failures: dict[str, int] = {}
@@ -221,7 +223,7 @@ class SiteBook:
     def hear(self, event: Event, now: float) -> None:
         """Note what an event means."""
         self.now = now
-        self.changed, self.told, self.replanned = set(), [], False
+        self.changed, self.told, self.replanned, self.dismissed = set(), [], False, []
         self.more_strays = False
         self.operator.begin()
         self.trial.verdict = ""
@@ -240,6 +242,7 @@ class SiteBook:
         if self.trial.lost:
             plan, fresh = self.trial.take_back()
             self._apply(plan, fresh)
+            self.dismissed = [run for run in self.by_pid.values() if not self.keeps(run)]
 
     def _wanted(self, group: GroupBook) -> set[int]:
         return set() if group.gone or group.gave_up else set(range(group.plan.workers)) - group.held
@@ -298,6 +301,8 @@ class SiteBook:
             if fact.leftover and run.asked_at is None:
                 run.asked_at, run.kill_at = self.now, self.now + run.stop.grace
             run.verdict = self._judge(run, fact)
+        if fact.leftover and run.drained_at is not None:
+            run.drained_at, run.kill_at = None, self.now + run.stop.grace
         if not fact.leftover:
             del self.by_pid[fact.pid]
             self._over(run)

@@ -168,3 +168,26 @@ def test_a_sigterm_at_any_moment_of_the_start_ends_it_cleanly(tmp_path: Path) ->
             # Before there is a procman in the process, it dies of the signal, as every program does.
             assert (code, site.events[-1:] and site.events[-1].name) in ((0, "site.stopped"), (-signal.SIGTERM, []))
             assert site.foreign == []
+
+
+def test_a_worker_that_drains_lives_on_unsignalled_and_then_ends_by_the_signal(tmp_path: Path) -> None:
+    hears = "trap 'echo heard; exit 3' TERM; echo up; while :; do sleep 1000 & wait $!; done"
+    with up(tmp_path, site_of(group("a", hears, 'stop = { drain = "300ms" }'))) as site:
+        site.until_said("up")
+        assert site.stop() == 0
+        stopping, stopped = site.told("worker.stopping", "a:0")[0], site.told("worker.stopped", "a:0")[0]
+        assert stopping["reason"] == "SIGTERM; drains for 300ms"
+        assert (stopped["exit_code"], site.words) == (3, ["up", "heard"])
+        assert stopped.at - stopping.at >= 0.29  # stamps are of milliseconds
+
+
+def test_a_second_wish_kills_a_worker_that_drains(tmp_path: Path) -> None:
+    hears = "trap 'echo heard' TERM; echo up; while :; do sleep 1000 & wait $!; done"
+    with up(tmp_path, site_of(group("a", hears, 'stop = { drain = "1h" }'))) as site:
+        site.until_said("up")
+        site.signal(signal.SIGTERM)
+        site.until("worker.stopping", "a:0")
+        site.pause(0.6)  # sooner it might be a bounce
+        site.signal(signal.SIGTERM)
+        assert site.wait() == 0
+        assert site.words == ["up"]

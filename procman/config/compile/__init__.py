@@ -54,7 +54,7 @@ def _group(name: str, group: model.Group, around: Surroundings) -> plan.GroupPla
         workers=workers if group.enabled else 0,
         auto=auto and group.enabled,
         restart=restart_of(group),
-        stop=plan.Stop(group.stop.signal, group.stop.grace, group.stop.scope),
+        stop=plan.Stop(group.stop.signal, group.stop.grace, group.stop.scope, group.stop.drain),
         after=tuple((needs | group.after).items()),
         requires=group.requires,
         watch=tuple([absolute(_base_of_pattern(name, index, around), glob) for index, glob in enumerate(group.watch)]),

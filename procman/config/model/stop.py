@@ -11,7 +11,12 @@ class Stop(Table):
     """How a worker is asked to end, and when it is made to."""
 
     signal: fields.StopSignal = option("TERM", "The signal that asks a worker to end.")
-    grace: fields.Duration = option("8s", "How long it may take before it is killed.")
+    drain: fields.Duration = option(
+        "0s",
+        "How long a worker that was running, or ready, serves on before the signal: it is `stopping` from the start of "
+        "it, for those who look where to send work, and hears nothing.",
+    )
+    grace: fields.Duration = option("8s", "How long it may take from the signal on before it is killed.")
     scope: plan.Scope = option(
         "tree", "Who hears the first signal: the worker's whole process group, or its leader alone."
     )
