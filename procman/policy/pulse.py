@@ -122,9 +122,11 @@ def mark(worker: Worker, why: str, step: Step) -> None:
 
 
 def _extend(worker: Worker, by: float, step: Step) -> None:
-    """It wants more time; it never gets less than it had. Before its program has begun there is no deadline to move."""
+    """It wants more time; it never gets less than it had. No deadline is moved before its program has begun, nor while
+    it drains: it has not been told to end yet, and has its grace after that.
+    """
     rule = worker.pulse.ready
-    if worker.state is State.STARTING and (rule is None or rule.by == "delay"):
+    if worker.drains or (worker.state is State.STARTING and (rule is None or rule.by == "delay")):
         return
     worker.pulse.until = step.now + by
     if worker.deadline is not None:

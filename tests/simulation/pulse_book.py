@@ -33,7 +33,7 @@ def feel(slot: SlotBook, run: Run, fact: Felt, now: float) -> None:
         case Extended():
             if slot.state is State.STARTING and run.ready is not None:
                 run.until = max(run.until, now + fact.by)
-            elif slot.state is State.STOPPING and run.kill_at is not None:
+            elif slot.state is State.STOPPING and run.kill_at is not None and run.drained_at is None:
                 run.kill_at = max(run.kill_at, now + fact.by)
 
 
