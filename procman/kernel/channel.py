@@ -65,7 +65,7 @@ class Channel:
             self._sock.setblocking(False)
             self._poller.watch(self._sock.fileno(), READ, self._ready)
             end = theirs.fileno()
-            self.pid = command(end) if callable(command) else spawner.helper(command, stdin=end)
+            self.pid = command(end) if callable(command) else spawner.helper(command, stdin=end, deaf=True)
         except BaseException:
             self.ended()
             raise

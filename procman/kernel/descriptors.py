@@ -1,8 +1,12 @@
-"""The descriptors that procman was started with, made harmless: no worker inherits what it was not given."""
+"""The descriptors that procman was started with, made harmless: no worker inherits what it was not given.
+
+And how many it may have: a worker whose output is captured takes the core two or four.
+"""
 
 from __future__ import annotations
 
 import os
+import resource
 
 
 def seal_descriptors() -> None:
@@ -24,6 +28,15 @@ def seal_descriptors() -> None:
             os.set_inheritable(descriptor, False)
     if null > 2:
         os.close(null)
+
+
+def raise_limit() -> tuple[int, int] | None:
+    """Let this process have as many as it may: the soft limit becomes the hard one. Gives the former two, if it did."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == hard:
+        return None
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return soft, hard
 
 
 def _is_open(descriptor: int) -> bool:

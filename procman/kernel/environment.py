@@ -37,6 +37,8 @@ class Start(NamedTuple):
     """None: the core's."""
     secrets: Variables = ()
     """Variables whose values the child reads itself, from these files."""
+    nofile: tuple[int, int] | None = None
+    """The soft and the hard limit of descriptors; None: the core's."""
 
 
 class _Prepared(NamedTuple):
@@ -52,12 +54,14 @@ class _Prepared(NamedTuple):
 class Filler:
     """Makes a Start of a Launch, quickly. `site` is what workers find as PROCMAN_SITE."""
 
-    __slots__ = ("_prepared", "base", "identity", "site")
+    __slots__ = ("_prepared", "base", "identity", "nofile", "site")
 
     def __init__(self) -> None:
         self.site = ""
         self.identity: Environment = {}
         """What tells workers which configuration is in force; no part of it is ever a reason to restart them."""
+        self.nofile: tuple[int, int] | None = None
+        """What all find as their limits of descriptors."""
         self.base = {name: entry for name, entry in base_environment().items() if name not in PROCMANS_OWN}
         self._prepared: dict[Launch, _Prepared] = {}
 
@@ -73,13 +77,15 @@ class Filler:
         environment[b"PROCMAN_TASK_ID"] = b"PROCMAN_TASK_ID=%d" % worker.task
         environment[b"PROCMAN_GENERATION"] = b"PROCMAN_GENERATION=%d" % worker.generation
         if prepared.plain and not prepared.open_environment:
-            return Start(launch.command, launch.cwd, launch.umask, environment, launch.privileges, launch.secrets)
+            plain = (launch.command, launch.cwd, launch.umask, environment, launch.privileges, launch.secrets)
+            return Start(*plain, self.nofile)
         known = (*worker_variables(worker), *more)
         for name, template in prepared.open_environment:
             environment[name] = b"%b=%b" % (name, os.fsencode(expand(template, known)))
         command = tuple([expand(word, known) for word in launch.command])
         secrets = tuple([(name, expand(file, known)) for name, file in launch.secrets])
-        return Start(command, expand(launch.cwd, known), launch.umask, environment, launch.privileges, secrets)
+        cwd = expand(launch.cwd, known)
+        return Start(command, cwd, launch.umask, environment, launch.privileges, secrets, self.nofile)
 
     def _prepare(self, launch: Launch) -> _Prepared:
         environment = self.base.copy() if launch.pass_env is None else _passed(self.base, launch.pass_env)

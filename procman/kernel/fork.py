@@ -7,6 +7,7 @@ and not to hold up the core while the child is on its way to exec.
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Iterable
 from errno import EINVAL, EMFILE, ENOMEM
 from typing import TYPE_CHECKING, NoReturn, cast
@@ -96,6 +97,8 @@ def _become(start: Start, given: Given, stdin: int, answer_to: int, core: int, b
             join(given.cgroup)
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         answer_to = _place(given, stdin, answer_to)
+        if start.nofile is not None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, start.nofile)
         if start.umask is not None:
             os.umask(start.umask)
         secrets = read_secrets(start.secrets)

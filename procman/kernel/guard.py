@@ -100,7 +100,7 @@ class Guard:
             self._tell("the guard cannot start: there was no memory for its account")
         elif self.pid is None:
             try:
-                self.pid = self._spawner.helper(self._argv(), self._file)
+                self.pid = self._spawner.helper(self._argv(), self._file, deaf=True)
             except SpawnError as error:
                 self._tell(f"the guard cannot start: {error.reason}")
 

@@ -15,7 +15,7 @@ from procman.kernel.alarms import Alarms
 from procman.kernel.capture import Capture
 from procman.kernel.cgroup import Cgroups
 from procman.kernel.checks import Checks
-from procman.kernel.descriptors import seal_descriptors
+from procman.kernel.descriptors import raise_limit, seal_descriptors
 from procman.kernel.drain import Drain as Draining
 from procman.kernel.given import Provider
 from procman.kernel.guard import Guard as Guarding
@@ -107,7 +107,7 @@ class LinuxKernel:
         self._cgroups = Cgroups()
         self._drain = Draining(poller, self._facts.append, self._children_of_its_own, self._cgroups.members)
         self._signals = SignalPipe(poller, self._signalled)  # before the first child: CHLD may be ignored still
-        self._spawner = Spawner()
+        self._spawner = Spawner(nofile=raise_limit())
         self._guard = Guarding(self._spawner, lambda reason: self.tell(HelperEnded("guard", reason, draw())))
         self._alarms = Alarms()
         self._checks = Checks(poller, self._spawner, self._alarms, self._facts.append, self._guard.told)

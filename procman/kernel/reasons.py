@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 
 OUT_OF_RESOURCES = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 """What the machine lacked rather than the program: such a start failed at its fork, wherever it was noticed."""
 
 
 def of_fork(code: int) -> str:
-    """`cannot fork: EAGAIN, Resource temporarily unavailable`."""
-    return f"cannot fork: {errno.errorcode.get(code, code)}, {os.strerror(code)}"
+    """`cannot fork: EAGAIN, Resource temporarily unavailable`. Of descriptors the core takes all that it may have."""
+    limit = f" (ulimit -Hn is {resource.getrlimit(resource.RLIMIT_NOFILE)[1]})" if code == errno.EMFILE else ""
+    return f"cannot fork: {errno.errorcode.get(code, code)}, {os.strerror(code)}{limit}"
 
 
 def of_cwd(path: str, code: int) -> str:

@@ -8,14 +8,15 @@ fork path. `os.posix_spawn`, the public one and as fast, was rejected: glibc's l
 the program, and Pythons built against an old glibc (uv installs such) cannot make a session with it.
 
 A worker has a session of its own, every signal at its default and none blocked, /dev/null as stdin, and no other
-descriptor than 0, 1, 2 and what it is given. Its limits are those of the core, which leaves its own alone, unless it
-has privileges.
+descriptor than 0, 1, 2 and what it is given. Its limits are those that the core was started with, unless it has
+privileges.
 """
 
 from __future__ import annotations
 
 import _posixsubprocess
 import os
+import resource
 from errno import EACCES
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ _fork_exec: Any = _posixsubprocess.fork_exec
 HELPERS_ARE_DEAF_TO = frozenset(
     {signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM}
 )
-"""Whoever sends these to all of a cgroup, or a session, means the core and the workers.
+"""Whoever sends these to all of a cgroup means the core and the workers.
 
 They are blocked before a helper's first instruction, not by it: else one that has just been started would die of them.
 """
@@ -48,8 +49,10 @@ class Spawner:
 
     __slots__ = ("_error_in", "_error_out", "_fast", "_filler")
 
-    def __init__(self, fast: bool | None = None) -> None:
+    def __init__(self, fast: bool | None = None, nofile: tuple[int, int] | None = None) -> None:
+        """`nofile`: the soft and the hard limit of descriptors for workers, where the core has changed its own."""
         self._filler = Filler()
+        self._filler.nofile = nofile
         self._error_out, self._error_in = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._fast = self._fast_path_works() if fast is None else fast
 
@@ -78,25 +81,34 @@ class Spawner:
 
     def spawn(self, worker: WorkerId, launch: Launch, given: Given = NOTHING) -> int:
         """Start it and give its pid; its program has begun. Raises SpawnError, and then there is no process."""
-        return self._vfork(self._filler.fill(worker, launch, given.env), given)
+        start = self._filler.fill(worker, launch, given.env)
+        if start.nofile is None:
+            return self._vfork(start, given)
+        # The child has what the core has at this moment, and nothing is opened meanwhile.
+        former = resource.prlimit(0, resource.RLIMIT_NOFILE, start.nofile)
+        try:
+            return self._vfork(start, given)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, former)
 
     def fork(self, worker: WorkerId, launch: Launch, given: Given = NOTHING) -> tuple[int, int]:
         """Start it by a real fork: its pid, and a pipe from which `answer` reads how it went. Raises SpawnError."""
         return fork(self._filler.fill(worker, launch, given.env), given)
 
-    def helper(self, argv: tuple[str, ...], stdout: int | None = None, stdin: int = -1) -> int:
+    def helper(self, argv: tuple[str, ...], stdout: int | None = None, stdin: int = -1, *, deaf: bool = False) -> int:
         """Start a helper of procman, with these descriptors, else the core's own: its pid. Raises SpawnError.
 
-        It begins with `HELPERS_ARE_DEAF_TO` blocked.
+        If it is to be `deaf` it begins with `HELPERS_ARE_DEAF_TO` blocked.
         """
+        blocked = HELPERS_ARE_DEAF_TO if deaf else ()
         start = Start(argv, None, None, self._filler.base)
         if self._fast:
-            former = signal.pthread_sigmask(signal.SIG_BLOCK, HELPERS_ARE_DEAF_TO)
+            former = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
             try:
                 return self._vfork(start, Given(stdout), stdin)
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, former)
-        pid, pipe = fork(start, Given(stdout), stdin, HELPERS_ARE_DEAF_TO)
+        pid, pipe = fork(start, Given(stdout), stdin, blocked)
         os.close(pipe)  # a helper that cannot exec has said nothing and ended with 127: its owner sees that
         return pid
 

@@ -136,5 +136,5 @@ def many() -> list[Any]:
 
 
 def test_more_than_there_are_descriptors_for_are_ended_too() -> None:
-    prefix = ("prlimit", "--nofile=64", *AS_PROCESS_1) if os.geteuid() == 0 else ("prlimit", "--nofile=64")
+    prefix = ("prlimit", "--nofile=64:64", *AS_PROCESS_1) if os.geteuid() == 0 else ("prlimit", "--nofile=64:64")
     assert play(many, prefix=prefix).value == [301, 0]

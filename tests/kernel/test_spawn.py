@@ -125,7 +125,9 @@ def starts_without_room(path: str) -> list[list[Any]]:
 
 
 def test_out_of_descriptors_a_fork_fails_and_works_again_afterwards() -> None:
-    assert play(starts_without_room, "fork").value == [["fork", "cannot fork: EMFILE, Too many open files"]]
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    reason = f"cannot fork: EMFILE, Too many open files (ulimit -Hn is {hard})"
+    assert play(starts_without_room, "fork").value == [["fork", reason]]
 
 
 def test_the_fast_path_needs_no_descriptor() -> None:

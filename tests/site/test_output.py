@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -127,3 +128,18 @@ def test_the_prefix_view_has_colours_as_environment_and_option_say(
         shown = "\x1b[36mweb.0 |\x1b[0m \x1b[31mred\x1b[0m\x1b[0m" if painted else "web.0 | red"
         site.until_said(shown)
         assert site.words == [shown]
+
+
+def test_captured_workers_need_more_descriptors_than_the_soft_limit_and_find_that_limit_as_it_was(
+    tmp_path: Path,
+) -> None:
+    say = "echo $(ulimit -Sn) $(ulimit -Hn); exec sleep 3600"
+    text = site_of(
+        group("fast", say, 'output = "json"', "workers = 30"),
+        group("slow", say, 'output = "json"', "workers = 3", 'spawn = "fork"'),
+        site="control = false",
+    )
+    with up(tmp_path, text, before=("prlimit", "--nofile=64:4096")) as site:
+        words = site.until_said('{"ts"', 33)
+        assert len(site.descriptors()) > 4 * 33
+        assert {json.loads(line)["message"] for line in words} == {"64 4096"}

@@ -89,7 +89,8 @@ def test_without_descriptors_a_start_fails_and_succeeds_when_there_are_some(tmp_
         for pid in site.pids().values():
             os.kill(pid, signal.SIGKILL)
         failed = [site.until("worker.backoff", f"api:{task}", count=2) for task in range(3)]
-        assert [event["reason"] for event in failed] == ["cannot start: cannot fork: EMFILE, Too many open files"] * 3
+        reason = "cannot start: cannot fork: EMFILE, Too many open files (ulimit -Hn is 1000)"
+        assert [event["reason"] for event in failed] == [reason] * 3
         limit(site.pid, "--nofile=1000:1000")
         for task in range(3):
             site.until("worker.running", f"api:{task}", count=2)
