@@ -42,7 +42,10 @@ class Watched:
 class Checks:
     """All that are under way."""
 
-    __slots__ = ("_alarms", "_deliver", "_null", "_place", "_poller", "_runs", "_spawner", "_told", "_watched")
+    __slots__ = (
+        "_alarms", "_deliver", "_null", "_place", "_poller", "_runs", "_spawner", "_speaking", "_told", "_watched",
+        "named",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -57,6 +60,10 @@ class Checks:
         self._watched: dict[WorkerId, Watched] = {}
         self._runs: dict[int, Run] = {}
         """Commands that ask, by pid, until they are reaped."""
+        self._speaking: dict[int, Speech] = {}
+        """By the pid of the leader."""
+        self.named: Callable[[WorkerId, int, str, int], int | None] = lambda *_: None
+        """Who judges whether somebody that a worker names is its leader; see `MainPids.named`."""
         self._place = Place()
         self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
 
@@ -71,13 +78,16 @@ class Checks:
         def ready(well: bool, found: str) -> None:
             self._ready(watched, well, found)
 
+        def named(text: str) -> None:
+            self._named(watched, text)
+
         def gone(found: str) -> None:
             self._deliver(Unready(spawn.worker, found))
 
         given = NOTHING
         if (spawn.ready and spawn.ready.by == "notify") or (spawn.health and spawn.health.by == "watchdog"):
             path = self._place.path()
-            watched.speech = Speech(self._poller, self._alarms, path, spawn, self._deliver, ready)
+            watched.speech = Speech(self._poller, self._alarms, path, spawn, self._deliver, ready, named)
             given = given._replace(env=watched.speech.env)
         if spawn.ready and spawn.ready.by == "fd":
             watched.newline = Newline(self._poller, self._alarms, spawn.ready.fd, ready, gone)
@@ -90,7 +100,8 @@ class Checks:
         if watched is None:
             return
         if watched.speech is not None:
-            watched.speech.started(pid)
+            watched.speech.led_by(pid)
+            self._speaking[pid] = watched.speech
         if watched.newline is not None:
             watched.newline.started()
         rule = watched.spawn.ready
@@ -106,6 +117,7 @@ class Checks:
         for asking in watched.asking:
             asking.end()
         if watched.speech is not None:
+            self._speaking.pop(watched.speech.pid, None)
             watched.speech.close()
         if watched.newline is not None:
             watched.newline.close()
@@ -131,6 +143,11 @@ class Checks:
             )
             watched.asking.append(asking)
             asking.begin(max(rule.start_after, rule.interval))
+
+    def hear_out(self, pid: int) -> None:
+        """A child has ended: if it was the leader of one that can speak, what it has said is heard first."""
+        if pid in self._speaking:
+            self._speaking[pid].hear_out()
 
     def shown(self, worker: WorkerId) -> None:
         """A worker has written the line that shows that it is ready."""
@@ -182,6 +199,15 @@ class Checks:
         parse = http_target if by == "http" else tcp_target
         where = parse(expand(target, worker_variables(worker)))
         return lambda report: Connection(self._poller, where, report)
+
+    def _named(self, watched: Watched, text: str) -> None:
+        """It has named a leader."""
+        speech = watched.speech
+        assert speech is not None, "who has no voice names nobody"
+        pid = self.named(watched.spawn.worker, speech.pid, text, speech.uid) if speech.pid else None
+        if pid is not None:
+            self._speaking[pid] = self._speaking.pop(speech.pid)
+            speech.led_by(pid)
 
     def _ready(self, watched: Watched, well: bool, found: str) -> None:
         """What a worker has shown, or has not; only a change is told."""

@@ -77,6 +77,13 @@ class Guard:
         for pid in helpers - known:
             self.told(pid, _HELPERS)
 
+    def moved(self, old: int, new: int) -> None:
+        """A worker has another leader."""
+        place, group = self._places.pop(old, (-1, ""))
+        if place >= 0:
+            self._places[new] = place, group
+            self._write(place, b"%8d%b" % (new, self._rules.get(group, _AT_ONCE)))
+
     def forget(self, pid: int) -> None:
         """Nothing is left of who had this pid, if it was told."""
         place, _ = self._places.pop(pid, (-1, ""))

@@ -22,6 +22,7 @@ from procman.kernel.guard import Guard as Guarding
 from procman.kernel.helpers import Helpers
 from procman.kernel.kinds import helper_kinds
 from procman.kernel.loaders import Loaders
+from procman.kernel.main_pid import MainPids
 from procman.kernel.poller import Poller
 from procman.kernel.pump import Pump
 from procman.kernel.reaper import DEATHS_IN_A_ROW, Death, reap
@@ -117,6 +118,7 @@ class LinuxKernel:
         self.pump.ready = self._checks.shown
         given_by: tuple[Provider, ...] = (self._cgroups, Capture(self.pump), *providers, self._checks)
         self._starter = Starter(poller, self._spawner, given_by, self._facts.append, self._begun)
+        self._checks.named = MainPids(poller, self._trees, self._starter, self._guard, self._facts.append).named
         kinds = helper_kinds(poller, self._spawner, self._guard, self.pump, library, self.tell)
         kinds["zygote"] = lambda name, _tell: self._starter.zygote(name)
         self._helpers = Helpers(kinds, self.tell)
@@ -158,7 +160,7 @@ class LinuxKernel:
                 self._trees.expect(action)
                 self._starter.start(action)
             case Signal():
-                self._trees.signal(action.pid, action.signal, action.scope)
+                self._trees.signal(action.worker, action.pid, action.signal, action.scope)
             case Drain():
                 self._drain.signal(action.signal)
             case RunHelper():
@@ -228,8 +230,10 @@ class LinuxKernel:
     def _end(self) -> Event | None:
         """One child's end, or what has to be told before it; None if nobody has ended (or it was a helper)."""
         if not self._dead:
-            self._dead += reap(self._trees, self._is_a_helper)
+            self._dead += reap(self._trees, self._is_a_helper, self._checks.hear_out)
             self._children_may_have_ended = len(self._dead) >= DEATHS_IN_A_ROW
+            if self._facts:  # who is to follow one that has ended is told before its end
+                return self._facts.popleft()
         if not self._dead:
             return None
         if self._dead[0].pid in self._starter:

@@ -36,14 +36,14 @@ Message = Mapping[str, str]
 class Mouth:
     """Where one run of a worker can speak."""
 
-    __slots__ = ("_alarm", "_alarms", "_hear", "_known", "_poller", "_sock", "_uid", "path", "pid")
+    __slots__ = ("_alarm", "_alarms", "_hear", "_known", "_poller", "_sock", "_uid", "leaders", "path")
 
     def __init__(self, poller: Poller, alarms: Alarms, path: str, uid: int, hear: Callable[[Message], None]) -> None:
         """Raises OSError where the socket cannot be there."""
         self._poller, self._alarms, self._hear = poller, alarms, hear
         self.path, self._uid = path, uid
-        self.pid = 0
-        """The worker's leader, once it is known."""
+        self.leaders: set[int] = set()
+        """The worker's leader, once it is known, and whoever was it before."""
         self._known = 0
         self._alarm: Alarm | None = None
         kind = _socket.SOCK_DGRAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
@@ -69,6 +69,10 @@ class Mouth:
         self._sock.close()
         with suppress(OSError):
             os.unlink(self.path)
+
+    def listen(self) -> None:
+        """Hear now what was said so far."""
+        self._readable(READ)
 
     def _readable(self, _mask: int) -> None:
         said: dict[str, str] = {}
@@ -108,7 +112,7 @@ class Mouth:
             session = os.getsid(pid)
         except OSError:
             return True
-        while self.pid and session != self.pid and pid != self.pid:
+        while self.leaders and session not in self.leaders and pid not in self.leaders:
             parent = _parent(pid)
             if parent is None:
                 return True

@@ -38,8 +38,11 @@ class Death(NamedTuple):
         return Exited(self.pid, exit_code, number, usage, self.leftover, draw(), said, self.cause)
 
 
-def reap(trees: Trees, is_a_helper: Callable[[int, int], bool]) -> list[Death]:
-    """Reap whoever has ended; `is_a_helper` takes pid and exit code, and sees to those that are procman's own."""
+def reap(trees: Trees, is_a_helper: Callable[[int, int], bool], hear_out: Callable[[int], None]) -> list[Death]:
+    """Reap whoever has ended; `is_a_helper` takes pid and exit code, and sees to those that are procman's own.
+
+    `hear_out` is called before an end is taken note of: what it had said is heard, perhaps who is to follow it.
+    """
     first = _first_dead()
     if not first:
         return []
@@ -49,6 +52,7 @@ def reap(trees: Trees, is_a_helper: Callable[[int, int], bool]) -> list[Death]:
     for pid, status, rusage in _reaped(first):
         reaped += 1
         if not is_a_helper(pid, os.waitstatus_to_exitcode(status)):
+            hear_out(pid)
             trees.reaped(pid)
             dead.append((pid, status, rusage))
     if reaped > 1:

@@ -61,6 +61,8 @@ class Conduct(NamedTuple):
     """Seconds after it has begun, and whether it is ready from then on (as far as it is to show that at all)."""
     words: tuple[tuple[float, Doing | float], ...] = ()
     """Seconds after it has begun, and what it says then: what it is about or, a float, that it needs more time."""
+    hands_over: tuple[float, ...] = ()
+    """Seconds after it has begun at which another process becomes its leader."""
     checks: tuple[bool, ...] = ()
     """What its first health checks find; later ones find it well, and are not told."""
 

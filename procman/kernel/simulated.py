@@ -9,7 +9,6 @@ This module never starts a process, never sleeps and never asks the real clock.
 from __future__ import annotations
 
 from collections import deque
-from heapq import heappop, heappush
 from signal import SIGCONT, SIGKILL
 from typing import TYPE_CHECKING
 
@@ -29,7 +28,7 @@ from procman.kernel.script import (
     Rest,
     Script,
 )
-from procman.kernel.timetable import Clearance, Death, Due, News, Process, Timetable, Word
+from procman.kernel.timetable import Clearance, Death, Due, News, Pids, Process, Timetable, Word
 from procman.policy.events import (
     Action,
     Check,
@@ -43,6 +42,7 @@ from procman.policy.events import (
     Left,
     Loaded,
     LoadFailed,
+    MainPid,
     RunHelper,
     RunLoader,
     Signal,
@@ -74,8 +74,7 @@ class SimulatedKernel:
         """What was asked for since the last `wait`."""
         self._random = random
         self._now = 0.0
-        self._free: list[int] = []
-        self._top = 1
+        self._pids = Pids()
         self._spawned: dict[tuple[str, int], int] = {}
         self._loading = False
         self._answers: deque[Event] = deque()
@@ -147,7 +146,7 @@ class SimulatedKernel:
         if failure is not None and not failure.forked:
             self._answers.append(self._start_failed(spawn.worker, failure))
             return
-        pid = heappop(self._free) if self._free else self._new_pid()
+        pid = self._pids.take()
         process = self.live[pid] = Process(spawn.worker, pid, conduct)
         self._answers.append(Forked(spawn.worker, pid))
         heard = self._now + conduct.exec_after
@@ -202,8 +201,7 @@ class SimulatedKernel:
             case Word(process, fact):
                 return self._hear(process, fact)
             case Orphan():
-                pid = self._random.choice(self._free) if self._free else self._top + 1
-                return Exited(pid, 0, None, Usage(), False, self._random.random())
+                return Exited(self._pids.stranger(self._random), 0, None, Usage(), False, self._random.random())
             case Blow(share, end):
                 self._strike(share, end)
             case Escape():
@@ -239,9 +237,18 @@ class SimulatedKernel:
         """News from a process that was reaped meanwhile is no news; a failed start ends it."""
         if process.reaped:
             return None
+        if isinstance(fact, MainPid):
+            return self._hand_over(process)
         if isinstance(fact, StartFailed):
             self._due.schedule(self._now, Death(process, End(127)))
         return fact
+
+    def _hand_over(self, process: Process) -> Event:
+        """The new leader has another number; the old one's is free."""
+        old, process.pid = process.pid, self._pids.take()
+        self.live[process.pid] = self.live.pop(old)
+        self._pids.give_back(old)
+        return MainPid(process.worker, process.pid)
 
     def _reap(self, process: Process, end: End) -> Event:
         process.reaped = True
@@ -261,11 +268,7 @@ class SimulatedKernel:
 
     def _release(self, pid: int) -> None:
         del self.live[pid]
-        heappush(self._free, pid)
-
-    def _new_pid(self) -> int:
-        self._top += 1
-        return self._top
+        self._pids.give_back(pid)
 
     def _start_failed(self, worker: WorkerId, failure: Failure) -> StartFailed:
         reason = f"{failure.stage} fails with errno {failure.errno}"

@@ -31,13 +31,29 @@ class Speech:
     """One run that can speak."""
 
     __slots__ = (
-        "_alarm", "_alarms", "_by_word", "_deliver", "_fault", "_heard_at", "_mouth", "_ready", "_said", "_spawn",
+        "_alarm", "_alarms", "_by_word", "_deliver", "_fault", "_heard_at", "_main", "_mouth", "_named", "_ready",
+        "_said", "_spawn", "pid", "uid",
     )  # fmt: skip
 
     def __init__(
-        self, poller: Poller, alarms: Alarms, path: str, spawn: Spawn, deliver: Callable[[Event], None], ready: Report
+        self,
+        poller: Poller,
+        alarms: Alarms,
+        path: str,
+        spawn: Spawn,
+        deliver: Callable[[Event], None],
+        ready: Report,
+        named: Callable[[str], None],
     ) -> None:
-        """`ready`: told whenever it says that it is, or is no more. Raises SpawnError where it can have no socket."""
+        """`ready`: told whenever it says that it is, or is no more; `named`: what it calls its main pid.
+
+        Raises SpawnError where it can have no socket.
+        """
+        self._named = named
+        self._main = ""
+        """As it was said last."""
+        self.pid = 0
+        """Its leader's, once there is one."""
         self._alarms, self._spawn, self._deliver, self._ready = alarms, spawn, deliver, ready
         self._by_word = spawn.ready is not None and spawn.ready.by == "notify"
         self._said = Said(spawn.worker, "", "")
@@ -48,9 +64,9 @@ class Speech:
         self._fault = False
         """Whether the watchdog has said last that it is not well."""
         privileges = spawn.launch.privileges
-        uid = os.geteuid() if privileges is None or privileges.uid is None else privileges.uid
+        self.uid = os.geteuid() if privileges is None or privileges.uid is None else privileges.uid
         try:
-            self._mouth = Mouth(poller, alarms, path, uid, self._heard)
+            self._mouth = Mouth(poller, alarms, path, self.uid, self._heard)
         except OSError as error:
             reason = f"no notify socket at {path}: {(error.strerror or '').lower()}"
             raise SpawnError("listen", error.errno or 0, reason) from None
@@ -63,9 +79,14 @@ class Speech:
             env.append(("WATCHDOG_USEC", str(round(self._spawn.health.interval * 1e6))))
         return tuple(env)
 
-    def started(self, pid: int) -> None:
-        """Its leader is known."""
-        self._mouth.pid = pid
+    def led_by(self, pid: int) -> None:
+        """Its leader is this one from now on."""
+        self.pid = pid
+        self._mouth.leaders.add(pid)
+
+    def hear_out(self) -> None:
+        """Its leader has ended: hear what is still to be heard."""
+        self._mouth.listen()
 
     def watch(self, rule: Health) -> None:
         """The watchdog: one alarm for each interval, which looks when the worker was heard last."""
@@ -88,6 +109,9 @@ class Speech:
         self._mouth.close()
 
     def _heard(self, said: Message) -> None:
+        if said.get("MAINPID", self._main) != self._main:
+            self._main = said["MAINPID"]
+            self._named(self._main)
         last = next((name for name in reversed([*said]) if name in _DOING and said[name] == "1"), None)
         doing = self._said.doing if last is None else _DOING[last]
         now = Said(self._spawn.worker, _line(said["STATUS"]) if "STATUS" in said else self._said.status, doing)

@@ -108,6 +108,11 @@ class Starter:
         os.close(pipe)
         self._deliver(Execed(worker) if error is None else _start_failed(worker, error))
 
+    def follow(self, old: int, new: int) -> None:
+        """A worker has another leader."""
+        if old in self._workers:
+            self._workers[new] = self._workers.pop(old)
+
     def reaped(self, pid: int) -> str:
         """A child is gone: if it was a worker's leader, what was kept for it can go as well. Gives its last words."""
         worker = self._workers.pop(pid, None)

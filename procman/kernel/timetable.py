@@ -16,6 +16,7 @@ from procman.policy.events import (
     Extended,
     Loaded,
     LoadFailed,
+    MainPid,
     Ready,
     Said,
     StartFailed,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from random import Random
 
 
-News: TypeAlias = Execed | StartFailed | Ready | Unready | Checked | Said | Extended
+News: TypeAlias = Execed | StartFailed | Ready | Unready | Checked | Said | Extended | MainPid
 """What a process can be heard of."""
 
 
@@ -49,6 +50,8 @@ class Process:
         conduct, why = self.conduct, "it says so"
         for after, word in conduct.words:
             yield after, Extended(self.worker, word) if isinstance(word, float) else Said(self.worker, word, word)
+        for after in conduct.hands_over:
+            yield after, MainPid(self.worker, 0)  # somebody who has no number yet
         if rule is None or rule.by == "delay":
             return
         if conduct.ready_after is not None:
@@ -57,6 +60,31 @@ class Process:
                 yield conduct.ready_after + after, fact
         elif conduct.gives_up:
             yield 0.25, Unready(self.worker, why)
+
+
+class Pids:
+    """The numbers of the made-up world: one that is free is given away again at once, the lowest first."""
+
+    __slots__ = ("_free", "_top")
+
+    def __init__(self) -> None:
+        self._free: list[int] = []
+        self._top = 1
+
+    def take(self) -> int:
+        """One that nobody has."""
+        if self._free:
+            return heappop(self._free)
+        self._top += 1
+        return self._top
+
+    def give_back(self, pid: int) -> None:
+        """Nobody has it any more."""
+        heappush(self._free, pid)
+
+    def stranger(self, random: Random) -> int:
+        """One that was somebody's, if there is any."""
+        return random.choice(self._free) if self._free else self._top + 1
 
 
 class Death(NamedTuple):

@@ -4,24 +4,40 @@ from __future__ import annotations
 
 import os
 from signal import SIGKILL
+from typing import Protocol
 
 from procman.kernel import processes
 from procman.kernel.adopted import Mark
 from procman.kernel.cgroup import Leaf
 from procman.kernel.memory import Memory
 from procman.kernel.processes import Process
-from procman.policy.events import Cause
+from procman.policy.events import Cause, WorkerId
 
 _NONE: frozenset[int] = frozenset()
+
+
+class Heir(Protocol):
+    """Who is the leader of a tree that another one has begun."""
+
+    worker: WorkerId
+    process: Process
+
+    def send(self, number: int) -> None:
+        """Signal it."""
+
+    def close(self) -> None:
+        """Hold it no longer."""
 
 
 class Tree:
     """A worker's tree. There are many, and most have no orphan: an empty dict takes a third of an empty set."""
 
-    __slots__ = ("adopts", "leaf", "lives", "mark", "orphans", "outside", "pid", "seen", "sent", "told")
+    __slots__ = ("adopts", "heir", "leaf", "lives", "mark", "orphans", "outside", "pid", "seen", "sent", "told")
 
     def __init__(self, pid: int, mark: Mark, leaf: Leaf | None, *, adopts: bool) -> None:
         self.pid, self.mark, self.leaf, self.adopts = pid, mark, leaf, adopts
+        self.heir: Heir | None = None
+        """The leader, if it is another process than at the beginning."""
         self.lives = True
         """Whether the leader is not reaped."""
         self.orphans: dict[int, None] = {}
@@ -35,13 +51,18 @@ class Tree:
         self.sent = 0
         """What everybody of it is to hear, whoever turns up; 0: nothing."""
 
+    @property
+    def leader(self) -> int:
+        """Whose end is that of the worker; `pid` stays the number of the group and of the session."""
+        return self.heir.process.pid if self.heir else self.pid
+
     def members(self) -> list[Process]:
         """All that can be found now, by the chain of parents and in its cgroup; not the leader. Raises OSError."""
         if not self.orphans and not self.leaf:
-            return processes.descendants(self.pid)
+            return processes.descendants(self.leader)
         pids = [*self.orphans, *(self.leaf.members() if self.leaf else ())]
-        found = [process for pid in pids if pid != self.pid and (process := processes.read(pid))]
-        for pid in (self.pid, *self.orphans):
+        found = [process for pid in pids if pid != self.leader and (process := processes.read(pid))]
+        for pid in (self.leader, *self.orphans):
             found += processes.descendants(pid)
         return list({process.pid: process for process in found}.values())
 

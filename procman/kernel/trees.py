@@ -7,25 +7,23 @@ start times, since nginx and redis overwrite the mark.
 
 With its leader gone, a tree is what has become the core's own children, and what is below these: so it is over when the
 last of them is reaped. Whom none of the ways leads to is a stray: counted, and ended with the site.
-
-No signal hits a stranger: an unreaped child keeps its pid, a group that is not empty keeps its number, and everybody
-else is held by a pidfd and looked at again before.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 
 from procman.kernel import processes
-from procman.kernel.adopted import ChildList, Mark, mark, mark_of
+from procman.kernel.adopted import ChildList
 from procman.kernel.cgroup import Leaf
-from procman.kernel.hierarchy import leaf_of
 from procman.kernel.memory import Memory
 from procman.kernel.processes import Process
-from procman.kernel.tree import Tree
+from procman.kernel.sending import Sender, kill
+from procman.kernel.tree import Heir, Tree
+from procman.kernel.whose import Whose
 from procman.plan import Scope
 from procman.policy.events import Cause, Spawn, Strays, TreeEnded, WorkerId
 
@@ -37,23 +35,8 @@ class Trees:
     """The account of all workers' trees."""
 
     __slots__ = (
-        "_adopting",
-        "_by_leaf",
-        "_by_mark",
-        "_children",
-        "_deliver",
-        "_kept",
-        "_leaders",
-        "_leftovers",
-        "_memory",
-        "_orphans",
-        "_own",
-        "_own_session",
-        "_seen",
-        "_sessions",
-        "_site",
-        "_strays",
-        "_trees",
+        "_adopting", "_children", "_deliver", "_heirs", "_kept", "_leaders", "_leftovers", "_memory", "_orphans",
+        "_own", "_sender", "_strays", "_trees", "_whose",
     )  # fmt: skip
 
     def __init__(self, deliver: Callable[[TreeEnded | Strays], None], own: Callable[[], set[int]]) -> None:
@@ -61,8 +44,8 @@ class Trees:
         self._deliver, self._own = deliver, own
         self._children = ChildList()
         self._memory = Memory()
-        self._own_session = os.getsid(0)
-        self._site = b""
+        self._whose = Whose()
+        self._sender = Sender(self._whose)
         self._leaders: set[int] = set()
         """Those who are not reaped."""
         self._trees: dict[int, Tree] = {}
@@ -76,14 +59,12 @@ class Trees:
         self._adopting: set[WorkerId] = set()
         self._strays: frozenset[int] = frozenset()
         """As they were told last."""
-        self._sessions: dict[int, Tree] = {}
-        self._seen: dict[tuple[int, int], Tree] = {}
-        self._by_mark: dict[Mark, Tree] = {}
-        self._by_leaf: dict[str, Tree] = {}
+        self._heirs: dict[WorkerId, Tree] = {}
+        """Those that have another leader than they began with."""
 
     def serve(self, site: str) -> None:
         """From now on workers are marked with this name."""
-        self._site = os.fsencode(site)
+        self._whose.serve(site)
 
     def expect(self, spawn: Spawn) -> None:
         """A worker is to be started; if it adopts, what it leaves behind will be left alone."""
@@ -94,13 +75,50 @@ class Trees:
         """A worker that was expected has this pid now, and this cgroup of its own."""
         adopts = worker in self._adopting
         self._adopting.discard(worker)
-        numbers = b"%d" % worker.task, b"%d" % worker.generation
-        tree = Tree(pid, mark(self._site, os.fsencode(worker.group), *numbers), leaf, adopts=adopts)
-        self._trees[pid] = self._sessions[pid] = self._by_mark[tree.mark] = tree
-        if leaf:
-            self._by_leaf[leaf.name] = tree
+        tree = self._trees[pid] = Tree(pid, self._whose.mark(worker), leaf, adopts=adopts)
+        self._whose.add(tree)
         self._leaders.add(pid)
         self._orphans.pop(pid, None)
+
+    # --- another leader ----------------------------------------------------------------------------------
+
+    def has(self, leader: int, process: Process) -> bool:
+        """Whether this process is of the tree of a leader that has not been reaped."""
+        tree = self._trees.get(leader)
+        if tree is None or not tree.lives:
+            return False
+        below = process.parent
+        while below not in (leader, tree.pid, *tree.orphans) and below > 1 and (parent := processes.read(below)):
+            below = parent.parent
+        return below in (leader, tree.pid, *tree.orphans) or self._whose.tree_of(process) is tree
+
+    def lead(self, worker: WorkerId, leader: int, heir: Heir) -> None:
+        """From now on somebody else of its tree is the leader of a worker."""
+        tree, pid = self._trees.pop(leader), heir.process.pid
+        if leader in self._leaders:  # as long as it is the core's child
+            self._leaders.remove(leader)
+            self._orphans[leader] = heir.process, tree
+            tree.orphans[leader] = None
+        if self._orphans.pop(pid, None):
+            self._leaders.add(pid)
+            tree.orphans.pop(pid, None)
+        if tree.heir:
+            tree.heir.close()
+        tree.heir = heir
+        self._trees[pid] = self._heirs[worker] = tree
+
+    def is_child(self, leader: int) -> bool:
+        """Whether a leader is the core's child, as far as is known."""
+        return leader in self._leaders
+
+    def has_leader(self, pid: int) -> bool:
+        """Whether this is the leader of a tree, and its end is not known."""
+        return pid in self._trees and self._trees[pid].lives
+
+    def lost(self, leader: int) -> bool:
+        """A leader that was never the core's child has ended: whether others are left."""
+        self._trees[leader].lives = False
+        return self.leaves(leader)
 
     # --- ends --------------------------------------------------------------------------------------------
 
@@ -116,9 +134,10 @@ class Trees:
 
     def reaped(self, pid: int) -> None:
         """A child of the core is gone; `settle` follows before anything is asked."""
-        if pid in self._leaders:
-            self._leaders.remove(pid)
-            self._trees[pid].lives = False
+        ending = self._trees.get(pid)
+        if ending is not None and ending.lives:
+            self._leaders.discard(pid)
+            ending.lives = False
         elif pid in self._orphans:
             _, tree = self._orphans.pop(pid)
             if tree is not None:
@@ -132,9 +151,9 @@ class Trees:
             self._kept.remove(tree)
             self._forget(tree)
         for tree in [tree for pid in self._leftovers if not self._is_left(tree := self._trees[pid])]:
-            self._leftovers.remove(tree.pid)
+            self._leftovers.remove(tree.leader)
             self._forget(tree)
-            self._deliver(TreeEnded(tree.pid))
+            self._deliver(TreeEnded(tree.leader))
 
     def leaves(self, pid: int) -> bool:
         """Whether this child, reaped before `settle`, was a leader that has left others."""
@@ -160,18 +179,22 @@ class Trees:
         self._memory.close()
 
     def _take_in(self, pid: int, own: set[int]) -> None:
+        heir = self._trees.get(pid)
+        if heir is not None and heir.lives:
+            self._leaders.add(pid)
+            return
         process = processes.read(pid)
         if process is None or process.session in own:  # dead, and soon reaped; or a helper's own business
             return
-        tree = self._tree_of(process)
+        tree = self._whose.tree_of(process)
         if tree is None and ((now := processes.read(pid)) is None or now.dying):  # and its mark was gone already
             return
         self._orphans[pid] = process, tree
         if tree is not None:
             tree.orphans[pid] = None
-            self._note(tree, process)
+            self._whose.note(tree, process)
             if tree.sent:
-                self._send(tree, (process, *processes.descendants(pid)), tree.sent, signal.SIGCONT)
+                self._sender.send(tree, (process, *processes.descendants(pid)), tree.sent, signal.SIGCONT)
 
     def _tell_strays(self) -> None:
         strays = {pid: process.name for pid, (process, tree) in self._orphans.items() if tree is None}
@@ -180,17 +203,9 @@ class Trees:
             names = [f"{name} (pid {pid})" for pid, name in [*strays.items()][:_NAMED]]
             self._deliver(Strays(len(strays), ", ".join(names + ["…"] * (len(strays) > _NAMED))))
 
-    def _tree_of(self, process: Process) -> Tree | None:
-        known = self._sessions.get(process.session) or self._seen.get((process.pid, process.started))
-        if known is None and (found := mark_of(process.pid)) is not None:
-            known = self._by_mark.get(found)
-        if known is None and self._by_leaf:
-            known = self._by_leaf.get(leaf_of(process.pid))
-        return known
-
     def _is_left(self, tree: Tree) -> bool:
         """Whether anybody is; the dead of its group who have become the core's children are reaped first."""
-        while not tree.orphans and _kill(-tree.pid, 0):
+        while not tree.orphans and self._whose.has_number(tree) and kill(-tree.pid, 0):
             try:
                 if os.waitpid(-tree.pid, os.WNOHANG)[0] == 0:
                     return True
@@ -200,76 +215,19 @@ class Trees:
 
     def _forget(self, tree: Tree) -> None:
         """Nobody of it is left: its numbers may be anybody's from now on."""
-        self._sessions.pop(tree.pid, None)
-        for identity, session in tree.seen.items():
-            self._seen.pop(identity, None)
-            self._sessions.pop(session, None)
-        self._by_mark.pop(tree.mark, None)
+        self._whose.forget(tree)
         if tree.leaf:
-            self._by_leaf.pop(tree.leaf.name, None)
             tree.leaf.remove()
-        if self._trees.get(tree.pid) is tree:
-            del self._trees[tree.pid]
+        if self._trees.get(tree.leader) is tree:
+            del self._trees[tree.leader]
+        if tree.heir:
+            tree.heir.close()
+            self._heirs.pop(tree.heir.worker, None)
 
     # --- signals -----------------------------------------------------------------------------------------
 
-    def signal(self, pid: int, number: int, scope: Scope) -> None:
+    def signal(self, worker: WorkerId, pid: int, number: int, scope: Scope) -> None:
         """Signal a worker or its tree; to what has ended meanwhile, with the fact still queued, nothing is sent."""
-        tree = self._trees.get(pid)
-        if tree is None or not (tree.lives or pid in self._leftovers):
-            return
-        if number != signal.SIGCONT:
-            self._write_down(tree)
-            if not tree.lives or (number == signal.SIGKILL and scope == "tree"):
-                tree.sent = number
-        if number == signal.SIGKILL and scope == "tree" and tree.leaf:
-            tree.leaf.kill()
-        if not tree.lives:
-            # Somebody has the number of a group whose leader was reaped: then that group is gone.
-            if number not in tree.told and not _kill(pid, 0):
-                _kill(-pid, number)
-        elif scope == "leader" or not _kill(-pid, number):
-            _kill(pid, number)  # also: forked, and on its way to a group of its own
-        else:
-            tree.told |= {number}
-        if tree.sent:
-            self._send(tree, tree.outside, number)
-
-    def _write_down(self, tree: Tree) -> None:
-        """Who is of the tree now, by the chain of parents."""
-        try:
-            members = tree.members()
-        except OSError:
-            return  # no descriptor is left to look with: what was written down before must do
-        tree.outside = [process for process in members if process.group != tree.pid]
-        for process in tree.outside:
-            self._note(tree, process)
-
-    def _note(self, tree: Tree, process: Process) -> None:
-        if process.session not in (tree.pid, self._own_session, 0):
-            tree.seen[process.pid, process.started] = process.session
-            self._seen[process.pid, process.started] = tree
-            self._sessions.setdefault(process.session, tree)
-
-    def _send(self, tree: Tree, members: Iterable[Process], *numbers: int) -> None:
-        for process in members:
-            if process.pid in tree.orphans:  # a child of ours, which has not been reaped
-                for number in numbers:
-                    _kill(process.pid, number)
-                continue
-            with suppress(OSError):  # no descriptor is left: the look after the next death finds who is left
-                pidfd = processes.hold(process)
-                if pidfd is not None:
-                    processes.send(pidfd, process, *numbers)
-                    os.close(pidfd)
-
-
-def _kill(pid: int, number: int) -> bool:
-    """Send a signal; False if there is nobody. Somebody whom it may not signal is somebody."""
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        tree = self._heirs.get(worker) or self._trees.get(pid)
+        if tree is not None and (tree.lives or tree.leader in self._leftovers):
+            self._sender.signal(tree, number, scope, is_child=tree.leader in self._leaders)

@@ -103,6 +103,10 @@ EVENTS: dict[str, Event] = {
     "worker.unready": Event(
         "A running worker is not ready any more; it runs on.", ("group", "task", "generation", "pid")
     ),
+    "worker.main_pid": Event(
+        "A worker has named another process of its tree as its leader; a warning if that is not followed.",
+        ("group", "task", "generation", "pid"),
+    ),
     "site.loading": Event("procman has begun and reads the configuration.", ("files", "pid", "version")),
     "site.started": Event("The configuration is valid; its groups start.", ("digest", "files", "groups", "workers")),
     "site.stopping": Event("Every worker is asked to end.", ("digest", "exit_code")),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from procman.policy import pulse
 from procman.policy.census import Census
-from procman.policy.events import Execed, Exited, Forked, StartFailed, Strays, TreeEnded
+from procman.policy.events import Execed, Exited, Forked, MainPid, StartFailed, Strays, TreeEnded
 from procman.policy.step import Step
 from procman.policy.worker import Worker
 
@@ -45,10 +45,13 @@ class Leaders:
         if worker is not None:
             pulse.hear(worker, fact, step)
 
-    def ended(self, fact: Exited | TreeEnded | Strays, groups: Mapping[str, Supervisor], step: Step) -> None:
-        """A leader was reaped, or what it left is gone; or it was nobody that we know."""
+    def ended(self, fact: Exited | TreeEnded | Strays | MainPid, groups: Mapping[str, Supervisor], step: Step) -> None:
+        """A leader was reaped, or has a successor, or what it left is gone; or it was nobody that we know."""
         if isinstance(fact, Strays):
             self._census.hear(fact, step)
+            return
+        if isinstance(fact, MainPid):
+            self._named(fact, groups, step)
             return
         worker = self._workers.get(fact.pid)
         if worker is None:
@@ -62,3 +65,16 @@ class Leaders:
             if not fact.leftover:
                 del self._workers[fact.pid]
             group.exited(worker, fact, step)
+
+    def _named(self, fact: MainPid, groups: Mapping[str, Supervisor], step: Step) -> None:
+        """A worker has another leader: its signals go there, and that one's end is its own."""
+        worker = groups[fact.worker.group].slots[fact.worker.task].find(fact.worker)
+        assert worker is not None, f"{fact} comes too late"
+        assert worker.pid is not None, f"{fact} comes too early"
+        fields = worker.id._asdict() | {"pid": fact.pid}
+        if fact.refused:
+            step.notice("worker.main_pid", "warning", fact.refused, **fields)
+            return
+        step.notice("worker.main_pid", "info", f"it says so: pid {fact.pid} instead of {worker.pid}", **fields)
+        self._workers[fact.pid] = self._workers.pop(worker.pid)
+        worker.pid = fact.pid

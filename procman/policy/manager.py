@@ -72,7 +72,7 @@ class Manager:
         step = Step(now, self._configuration.trial)
         self._configuration.judge(self, step)
         match event:
-            case events.Exited() | events.TreeEnded() | events.Strays():
+            case events.Exited() | events.TreeEnded() | events.Strays() | events.MainPid():
                 self._leaders.ended(event, self.groups, step)
             case events.Forked() | events.Execed() | events.StartFailed():
                 self._leaders.started(event, self.groups, step)

@@ -74,7 +74,7 @@ def opened(folder: Path, uid: int) -> Iterator[Ear]:
         pauses.append(alarms.deadline is not None)
 
     mouth = Mouth(poller, alarms, str(folder / "1"), uid, hear)
-    mouth.pid = os.getpid()
+    mouth.leaders = {os.getpid()}
     yield Ear(poller, alarms, mouth, heard, pauses)
     mouth.close()
     poller.close()
@@ -117,7 +117,7 @@ def test_a_living_child_of_the_worker_is_heard_although_it_has_a_session_of_its_
         assert worker.stdout is not None
         child = int(worker.stdout.readline())
         try:
-            ear.mouth.pid = worker.pid
+            ear.mouth.leaders = {worker.pid}
             ear.until(lambda: bool(ear.heard))
             assert (ear.heard, os.getsid(child)) == ([{"A": "1"}], child)
         finally:
@@ -127,7 +127,7 @@ def test_a_living_child_of_the_worker_is_heard_although_it_has_a_session_of_its_
 def test_a_living_stranger_of_the_same_user_is_not_heard(ear: Ear) -> None:
     with subprocess.Popen(["sleep", "300"], start_new_session=True) as worker:
         try:
-            ear.mouth.pid = worker.pid
+            ear.mouth.leaders = {worker.pid}
             ear.send(b"READY=1")
             assert ear.take() == []
         finally:
@@ -183,7 +183,7 @@ def test_whoever_floods_is_heard_a_few_messages_at_a_time_and_then_not_for_a_mom
         "    sock.send(b'STATUS=%d' % number)\n"
     )
     with subprocess.Popen([sys.executable, "-I", "-S", "-c", flood, ear.mouth.path]) as process:
-        ear.mouth.pid = process.pid
+        ear.mouth.leaders = {process.pid}
         ear.until(lambda: bool(ear.heard) and ear.heard[-1].get("STATUS") == "399")
         assert process.wait(DEADLINE_S) == 0
     numbers = [int(one["STATUS"]) for one in ear.heard]

@@ -27,10 +27,17 @@ class Room:
         self.poller, self.alarms, self.path = Poller(), Alarms(), str(folder / "1")
         self.told: list[Event | tuple[bool, str]] = []
         spawn = Spawn(WORKER, Launch(("run",), "/"), Ready("notify"), health)
+        self.named: list[str] = []
         self.speech = Speech(
-            self.poller, self.alarms, self.path, spawn, self.told.append, lambda *one: self.told.append(one)
+            self.poller,
+            self.alarms,
+            self.path,
+            spawn,
+            self.told.append,
+            lambda *one: self.told.append(one),
+            self.named.append,
         )
-        self.speech.started(os.getpid())
+        self.speech.led_by(os.getpid())
 
     def say(self, *messages: str) -> list[Event | tuple[bool, str]]:
         """Say this in the name of this very process: what is told then, and was not before."""
@@ -85,6 +92,13 @@ def test_more_time_is_asked_for_in_microseconds_and_nonsense_is_not_heard(room: 
     assert room.say("EXTEND_TIMEOUT_USEC=2500000") == [Extended(WORKER, 2.5)]
     for word in ("", "-1", "1e6", "\u0661", "9" * 21, "infinity"):
         assert room.say(f"EXTEND_TIMEOUT_USEC={word}") == []
+
+
+def test_the_main_pid_is_told_once_for_each_that_it_names(room: Room) -> None:
+    room.say("READY=1\nMAINPID=7", "MAINPID=7")
+    room.say("MAINPID=7")
+    room.say("MAINPID=8")
+    assert room.named == ["7", "8"]
 
 
 def test_its_watchdog_waits_for_as_long_as_it_asks_for(tmp_path: Path) -> None:

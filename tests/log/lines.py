@@ -117,6 +117,12 @@ RECORDS: dict[str, Record] = {
     "unready": Notice(
         "worker.unready", "warning", "GET /health: 503", {"group": "a", "task": 0, "generation": 1, "pid": 41}
     ),
+    "main pid": Notice(
+        "worker.main_pid",
+        "info",
+        "it says so: pid 43 instead of 41",
+        {"group": "a", "task": 0, "generation": 1, "pid": 43},
+    ),
     "ready": Notice("worker.ready", "info", "ready again", {"group": "a", "task": 0, "generation": 1, "pid": 41}),
     "zygote": Notice("helper.ready", "info", "the zygote of a has imported app:run", {"helper": "zygote:a#1"}),
     "no zygote": Notice("helper.failed", "error", "the zygote of a failed: ImportError: no", {"helper": "zygote:a#1"}),

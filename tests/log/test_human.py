@@ -54,6 +54,7 @@ a.toml:1:1: bad
 12:00:07.001  shop             draining  1 process (sh (pid 41)) left: killed
 12:00:07.001  helper           ended     the guard was killed
 12:00:07.001  a:0              unready   GET /health: 503
+12:00:07.001  a:0              main pid  it says so: pid 43 instead of 41
 12:00:07.001  a:0              ready     ready again
 12:00:07.001  helper           ready     the zygote of a has imported app:run
 12:00:07.001  helper           failed    the zygote of a failed: ImportError: no

@@ -129,6 +129,7 @@ class History:
             gives_up=random.random() < 0.3,
             moods=random.choice(MOODS),
             words=random.choice(WORDS),
+            hands_over=random.choice(((), (), (), (0.25,), (0.0, 1.0), (1.5,))),
             checks=tuple(random.random() < 0.5 for _ in range(random.choice((0, 0, 3, 6)))),
         )
 

@@ -148,6 +148,8 @@ FAULTS: dict[str, tuple[str, str]] = {
         'give_up(worker, Failure("exit", f"not ready within',
     ),
     "ready by delay too early": ("(rule.delay if rule.by", "(0.0 if rule.by"),
+    "the old leader is signalled": ("        worker.pid = fact.pid\n", ""),
+    "the old leader's end is the worker's": ("self._workers.pop(worker.pid)\n", "self._workers[worker.pid]\n"),
     "time that it asks for is not given": ("max(worker.deadline, worker.pulse.until)", "worker.deadline"),
     "whoever asks for time may lose some": ("max(worker.deadline, worker.pulse.until)", "worker.pulse.until"),
     "asked for time before it began, in vain": ("max(due, pulse.until)", "due"),

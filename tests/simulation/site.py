@@ -25,6 +25,7 @@ from procman.policy.events import (
     Load,
     Loaded,
     LoadFailed,
+    MainPid,
     OutputLost,
     Ready,
     ReopenLog,
@@ -127,7 +128,12 @@ class SiteBook:
             run.verdict = self._judge(run, fact)
             self._over(run)
 
-    def _felt(self, fact: Forked | Felt) -> None:
+    def _felt(self, fact: Forked | MainPid | Felt) -> None:
+        if isinstance(fact, MainPid):
+            run = self._run(fact.worker)
+            assert run.pid is not None, "who has a leader has a pid"
+            run.pid, self.by_pid[fact.pid] = fact.pid, self.by_pid.pop(run.pid)
+            return
         if isinstance(fact, Forked):
             run = self.by_pid[fact.pid] = self._run(fact.worker)
             run.pid, run.spawned_at = fact.pid, self.now
@@ -269,7 +275,7 @@ class SiteBook:
                 self._counted(event)
             case HelperEnded() | HelperReady() | HelperFailed():
                 self._told_of_helper(event)
-            case Forked() | Execed() | Ready() | Unready() | Checked() | Said() | Extended():
+            case Forked() | Execed() | Ready() | Unready() | Checked() | Said() | Extended() | MainPid():
                 self._felt(event)
             case OutputLost() | ReopenLog() | Departed() | Due() | Demanded() | Touched():
                 pass  # the last two are `runs.py`'s to check

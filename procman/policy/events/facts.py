@@ -62,6 +62,15 @@ class Extended(NamedTuple):
     by: float
 
 
+class MainPid(NamedTuple):
+    """The worker has named the process that is its leader from now on. All later facts and actions have that pid."""
+
+    worker: WorkerId
+    pid: int
+    refused: str = ""
+    """Why it is not followed, and the leader is this one still; empty if it is."""
+
+
 Stage = Literal["fork", "listen", "secret", "setup", "cwd", "exec"]
 """What failed: there was no process; a socket; a secret; an option; its directory; its program."""
 
@@ -209,6 +218,7 @@ Fact = (
     | Checked
     | Said
     | Extended
+    | MainPid
     | StartFailed
     | Exited
     | TreeEnded
