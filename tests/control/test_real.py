@@ -9,7 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -80,11 +80,11 @@ time.sleep(1000)
 
 
 @contextmanager
-def operated(tmp_path: Path, text: str = SITE, workers: int = 3) -> Iterator[Operated]:
+def operated(tmp_path: Path, text: str = SITE, workers: int = 3, *, before: Sequence[str] = ()) -> Iterator[Operated]:
     folder = tmp_path / "sites"
     folder.mkdir(mode=0o700, exist_ok=True)
     env = {"PROCMAN_RUNTIME_DIR": str(folder)}
-    with up(tmp_path, text, env=env) as site:
+    with up(tmp_path, text, env=env, before=before) as site:
         site.until("worker.running", count=workers)
         yield Operated(site, folder, env)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.procmans import COMMAND, DEADLINE_S
-from tests.control.test_real import Operated, memory, operated
+from tests.control.test_real import Operated, operated
 from tests.site.sites import FOREVER, group, site_of
 from tests.site.test_sockets import FREE, SERVE, Clients, port_of
 
@@ -177,16 +177,3 @@ def test_a_broken_file_under_load_loses_nothing(tmp_path: Path) -> None:
             clients.wait_for_an_answer()
         assert (clients.refused, clients.cut, pids(one)) == (0, 0, before)
         one.site.until("config.rejected", count=4)
-
-
-def test_a_hundred_reloads_leak_no_descriptor_and_no_memory(tmp_path: Path) -> None:
-    with operated(tmp_path, site_of(api(0), DB)) as one:
-        for number in range(1, 11):
-            write(one, site_of(group("api", FOREVER, "workers = 2", f"stop = {{ grace = {number} }}"), DB))
-            one.ask({"do": "reload"})
-        descriptors, before = one.site.descriptors(), memory(one)
-        for number in range(11, 111):
-            write(one, site_of(group("api", FOREVER, "workers = 2", f"stop = {{ grace = {number} }}"), DB))
-            one.ask({"do": "reload"})
-        assert one.site.descriptors() == descriptors
-        assert memory(one) - before < 1024, "KiB"
