@@ -10,163 +10,127 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import select
 import socket
+import stat
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from errno import ENOSPC
-from hashlib import blake2b
+from glob import glob
 from typing import Any
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
+
+from procman.watched import Signature, content, is_noise, lies_in, pattern, root_of, signatures, steps_of
 
 QUIET_S = 0.15
 """So long nothing may have moved before it is looked at."""
 LATEST_S = 3.0
 """After so long it is looked at all the same."""
 
-IGNORED_FOLDERS = frozenset({
-    ".git", ".hg", ".svn", ".bzr", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".tox", ".nox",
-    ".venv", "node_modules", ".idea", ".vscode", ".cache",
-})  # fmt: skip
-_IGNORED_FILES = re.compile(
-    r".*(~|\.sw[a-z]|\.pyc|\.pyo|\.tmp|\.bak|\.orig|\.kate-swp)|\.#.*|#.*#|4913|\.goutputstream-.*"
-)
-"""What editors and interpreters leave beside the file that is meant."""
 _SILENT = ("opened", "closed_no_write")
 
 Identity = tuple[int, int]
 
 
-def folders_of(path: str) -> Iterator[str]:
-    """Where a change can make this path mean another file: its directory, and those of the links on its way."""
-    todo, hops = os.path.abspath(path), 0  # noqa: PTH100 - no link is to be resolved yet
-    done = "/"
-    parts = deque(todo.strip("/").split("/"))
-    while parts and hops < 40:
-        step = os.path.join(done, parts.popleft())  # noqa: PTH118
-        try:
-            target = os.readlink(step)  # noqa: PTH115
-        except OSError:
-            done = step
-            continue
-        yield done
-        hops += 1
-        parts.extendleft(reversed([part for part in target.split("/") if part]))
-        done = "/" if target.startswith("/") else done
-    yield os.path.dirname(done)  # noqa: PTH120
-
-
-def pattern(glob: str) -> re.Pattern[str]:
-    """What a path must look like: `**` is any number of directories, `*` and `?` stay within a name."""
-    parts = []
-    for index, part in enumerate(glob.split("/")):
-        if part == "**":
-            parts.append("(?:[^/]+/)*" if index < glob.count("/") else ".*")
-            continue
-        name = re.escape(part).replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
-        parts.append(name + ("/" if index < glob.count("/") else ""))
-    return re.compile("".join(parts))
-
-
-def root_of(glob: str) -> tuple[str, bool]:
-    """The directory below which all that a pattern can mean is found, and whether that is deep."""
-    parts = glob.split("/")
-    fixed = next((index for index, part in enumerate(parts) if re.search(r"[*?\[]", part)), len(parts) - 1)
-    return "/".join(parts[:fixed]) or "/", fixed < len(parts) - 1
-
-
-def is_noise(path: str, root: str) -> bool:
-    """Whether nobody means it: what version control, caches and editors keep for themselves."""
-    *folders, name = path.removeprefix(root).strip("/").split("/")
-    return bool(_IGNORED_FILES.fullmatch(name)) or not IGNORED_FOLDERS.isdisjoint(folders)
-
-
-def content(path: str) -> bytes | None:
-    """What a file holds, in short; None if it cannot be read."""
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            return blake2b(file.read(), digest_size=16).digest()
-    except OSError:
-        return None
-
-
 class Handler(FileSystemEventHandler):
-    """Runs in watchdog's thread: keeps what has moved, and wakes the main one."""
+    """Runs in watchdog's thread: wakes the main one for a step, and for whatever is in a root and no noise."""
 
-    def __init__(self, moved: deque[str], wake: int) -> None:
-        self._moved, self._wake = moved, wake
+    def __init__(self, moved: deque[str], steps: set[str], root: str | None, wake: int) -> None:
+        self._moved, self._steps, self._root, self._wake = moved, steps, root, wake
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """See watchdog."""
-        if event.event_type in _SILENT:
+        if event.event_type in _SILENT or (event.is_directory and event.event_type == "modified"):
             return
-        self._moved.extend(os.fsdecode(path) for path in (event.src_path, event.dest_path) if path)
-        with suppress(BlockingIOError):  # it is awake
-            os.write(self._wake, b"!")
+        paths = [os.fsdecode(path) for path in (event.src_path, event.dest_path) if path]
+        steps = [path for path in paths if path in self._steps]
+        self._moved.extend(steps)
+        if steps or (self._root is not None and not all(is_noise(path, self._root) for path in paths)):
+            with suppress(BlockingIOError):  # it is awake
+                os.write(self._wake, b"!")
 
 
 class Watcher:
     """What is watched, and what it was like when it was last looked at."""
 
     def __init__(self, wake: int) -> None:
-        self.moved: deque[str] = deque()
+        self._moved: deque[str] = deque()
+        self._steps: set[str] = set()
+        self._wake = wake
         self._observer = Observer()
-        self._handler = Handler(self.moved, wake)
         self._watches: dict[tuple[str, bool], tuple[Any, Identity]] = {}
-        self._files: dict[str, bytes | None] = {}
-        self._groups: list[tuple[str, str, re.Pattern[str]]] = []
-        self._roots: list[tuple[str, bool]] = []
+        self._files: list[str] = []
+        self._includes: list[str] = []
+        self._contents: dict[str, bytes | None] = {}
+        self._groups: dict[tuple[str, str], dict[str, Signature]] = {}
+        """By group and pattern: its files."""
         self._observer.start()
 
-    def follow(self, files: Iterable[str], groups: Iterable[tuple[str, list[str]]]) -> None:
-        """Watch these from now on."""
-        self._files = {path: self._files[path] if path in self._files else content(path) for path in files}
-        self._groups, roots = [], set()
-        for group, globs in groups:
-            for glob in globs:
-                root = root_of(glob)
-                roots.add(root)
-                self._groups.append((group, root[0], pattern(glob)))
-        self._roots = sorted(roots)
+    def follow(self, files: list[str], includes: list[str], groups: Iterable[tuple[str, list[str]]]) -> None:
+        """Watch these from now on. What has changed since they were read is seen when they are looked at next."""
+        self._files, self._includes, seen = files, includes, self._groups
+        self._groups = {(group, one): {} for group, patterns in groups for one in patterns}
         self._watch()
+        known, read = {os.path.realpath(path) for path in files}, self._contents
+        self._contents = {
+            path: read.get(path, held if os.path.realpath(path) in known else None)
+            for path, held in self._read().items()
+        }
+        self._groups = {key: seen[key] if key in seen else _found(key[1]) for key in self._groups}
 
     def look(self) -> tuple[bool, list[str]]:
         """Whether the configuration has changed, and the groups whose files have, since it was last looked at."""
-        moved = {self.moved.popleft() for _ in range(len(self.moved))}
         self._watch()
-        now = {path: content(path) for path in self._files}
-        changed, self._files = now != self._files, now
-        groups = [
-            group
-            for group, root, wanted in self._groups
-            if any(wanted.fullmatch(path) and not is_noise(path, root) for path in moved)
-        ]
+        read, found = self._read(), {key: _found(key[1]) for key in self._groups}
+        changed, groups = read != self._contents, [key[0] for key in found if found[key] != self._groups[key]]
+        self._contents, self._groups = read, found
         return changed, list(dict.fromkeys(groups))
 
+    def _read(self) -> dict[str, bytes | None]:
+        """What the configuration's files hold, those included that patterns mean now."""
+        included = [path for one in self._includes for path in glob(one)]  # noqa: PTH207 - as the loader does
+        return {path: content(path) for path in [*self._files, *included]}
+
     def _watch(self) -> None:
-        """Have exactly the directories watched that matter now: links may lead elsewhere, directories be new."""
-        wanted = {(folder, False) for path in self._files for folder in folders_of(path)} | set(self._roots)
-        there = {}
-        for folder, deep in wanted:
-            nearest = folder
-            while not os.path.isdir(nearest):  # noqa: PTH112
-                nearest = os.path.dirname(nearest)  # noqa: PTH120
-            status = os.stat(nearest)  # noqa: PTH116
-            there[nearest, deep and nearest == folder] = (status.st_dev, status.st_ino)
+        """Have exactly the directories watched that matter now: links may lead elsewhere, directories be others."""
+        named = {root_of(one) for one in [*self._includes, *(one for _, one in self._groups)]}
+        steps = {step for path in [*self._files, *(root for root, _ in named)] for step in steps_of(path)}
+        roots = {(os.path.realpath(root), deep) for root, deep in named}
+        self._steps |= steps  # never without those that stay: the handlers look at it
+        self._steps &= steps
+        deep = [root for root, deep in roots if deep]
+        folders = {os.path.dirname(step) for step in steps}  # noqa: PTH120
+        wanted: dict[tuple[str, bool], str | None] = {(one, False): None for one in folders if not lies_in(one, deep)}
+        wanted |= {root: root[0] for root in roots}
+        there = {key: found for key in wanted if (found := _identity(key[0]))}
+        moved = [self._moved.popleft() for _ in range(len(self._moved))]
         for key, (watch, identity) in [*self._watches.items()]:
-            if there.get(key) != identity:
+            if there.get(key) != identity or lies_in(key[0], moved):
                 with suppress(KeyError, OSError):
                     self._observer.unschedule(watch)
                 del self._watches[key]
-        for (folder, deep), identity in there.items():
-            if (folder, deep) not in self._watches:
-                watch = self._observer.schedule(self._handler, folder, recursive=deep)
-                self._watches[folder, deep] = (watch, identity)
+        for key in there.keys() - self._watches.keys():
+            handler = Handler(self._moved, self._steps, wanted[key], self._wake)
+            with suppress(PermissionError, FileNotFoundError, NotADirectoryError):  # on the way it is enough to pass
+                watch = self._observer.schedule(handler, key[0], recursive=key[1])
+                self._watches[key] = (watch, there[key])
+
+
+def _found(one: str) -> dict[str, Signature]:
+    return signatures(*root_of(one), pattern(one))
+
+
+def _identity(folder: str) -> Identity | None:
+    """Of a directory, if it is one."""
+    try:
+        status = os.stat(folder)  # noqa: PTH116
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if stat.S_ISDIR(status.st_mode) else None
 
 
 class Inbox:
@@ -213,7 +177,8 @@ def _run(channel: socket.socket) -> None:
             if not message:
                 return
             if order := inbox.take(message):
-                watcher.follow(order["files"], order["groups"])
+                watcher.follow(order["files"], order["includes"], order["groups"])
+                since = since or time.monotonic()
                 if not ready:
                     ready = _say(channel, "ready")
         if since is not None and (not moved or time.monotonic() - since > LATEST_S):

@@ -76,7 +76,8 @@ ROOMS: dict[str, Room] = {
     "control.site": room(
         "kernel.loop", "plan", "policy.events", "policy.requests", libraries=LEAN | {"_socket", "grp"}
     ),
-    "watch": room(libraries=ANY | {"watchdog"}),
+    "watch": room("watched", libraries=ANY | {"watchdog"}),
+    "watched": room(libraries=ANY),
     "scheduler": room(libraries=ANY | {"cronsim"}),
     "output": room("kernel.poller", "words", libraries=ANY),
     "log": room("plan", "screen", "words", "policy.events", libraries=LEAN),

@@ -58,11 +58,13 @@ class Rejected(Exception):  # noqa: N818 - it says what has happened to the conf
 class Document:
     """A tree of tables, lists and scalars, and for each node the source and the path it had there."""
 
-    __slots__ = ("_origins", "sources", "tree")
+    __slots__ = ("_origins", "includes", "sources", "tree")
 
     def __init__(self, tree: Tree, source: Source) -> None:
         self.tree = tree
         self.sources = [source]
+        self.includes: tuple[str, ...] = ()
+        """The patterns by which sources were found, absolute."""
         # Only where a subtree's origin differs from its parent's: a file's whole tree costs one entry.
         self._origins: dict[Path, tuple[Source, Path]] = {(): (source, ())}
 

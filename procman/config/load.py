@@ -53,6 +53,7 @@ def load(request: Request, environ: Mapping[str, str]) -> tuple[Document, list[P
     if reader.fatal:
         raise Rejected(reader.fatal)
     document, *others = [part for part in parts + overlays if part is not None]
+    document.includes = tuple(reader.includes)
     for index, other in enumerate(others, 1):
         reader.problems += document.merge(other, replace=index >= len(parts))
     if isinstance(groups := document.tree.get("group"), dict):
@@ -69,6 +70,7 @@ class _Reader:
     def __init__(self, cwd: str, environ: Mapping[str, str], revision: Revision | None) -> None:
         self._cwd, self._environ, self._revision = cwd, environ, revision
         self._count = 0
+        self.includes: dict[str, None] = {}
         self.fatal: list[Problem] = []
         self.problems: list[Problem] = []
 
@@ -133,6 +135,8 @@ class _Reader:
 
     def _glob(self, folder: str, pattern: str) -> list[str]:
         wanted = os.path.join(glob.escape(folder), pattern)
+        if glob.has_magic(pattern):
+            self.includes[os.path.normpath(os.path.join(glob.escape(self._cwd), wanted))] = None
         absolute = os.path.normpath(os.path.join(self._cwd, folder, pattern))
         if self._revision is None or not self._revision.covers(absolute):
             return glob.glob(wanted, root_dir=self._cwd)

@@ -88,7 +88,7 @@ def _origin(document: Document, env_files: list[str], request: Request) -> plan.
     """Where a valid document came from."""
     files = [source.path for source in document.sources if source.path is not None]
     commit = identify(files, env_files) if request.revision is None else Commit(request.revision.commit)
-    return plan.Origin(commit.name, commit.dirty, places_of(document))
+    return plan.Origin(commit.name, commit.dirty, places_of(document), document.includes)
 
 
 def explain(invalid: Invalid, request: Request, *, colour: bool = False) -> Diagnosis:

@@ -89,6 +89,8 @@ class Origin(NamedTuple):
     """Whether one of its files is not as that commit has it."""
     places: str = ""
     """Where each value stands, for people: one line `group.api.command site.toml:12` each."""
+    includes: tuple[str, ...] = ()
+    """The patterns by which further files are included, absolute."""
 
     @property
     def version(self) -> str:

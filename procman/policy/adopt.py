@@ -29,7 +29,7 @@ def identity(plan: Plan | None, digest: str) -> dict[str, object]:
     """What tells the configuration in force from others, as the log has it."""
     if plan is None:
         return {}
-    commit, dirty, _ = plan.origin
+    commit, dirty = plan.origin.commit, plan.origin.dirty
     return {"digest": digest} | ({"commit": commit, "dirty": dirty} if commit else {})
 
 

@@ -162,4 +162,5 @@ def watch_list_of(plan: Plan) -> WatchList | None:
     """The order of the watcher; None where nothing is to be watched."""
     files = plan.sources if plan.reload.watch else ()
     groups = tuple([(group.name, group.watch) for group in plan.groups if group.watch and group.workers])
-    return WatchList(files, groups) if files or groups else None
+    includes = plan.origin.includes if plan.reload.watch else ()
+    return WatchList(files, groups, includes) if files or groups else None

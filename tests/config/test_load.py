@@ -225,3 +225,9 @@ def test_an_undefined_name_is_not_reported_twice(tmp_path: Path) -> None:
     result = load(tmp_path, LEAST + 'workers = "${NOWHERE}"\n')
     assert heads(result) == ["site.toml:4:12: the environment variable NOWHERE is not set"]
     assert "${NOWHERE:-value}" in said(result)
+
+
+def test_the_plan_knows_the_patterns_by_which_it_includes_for_those_who_watch_it(tmp_path: Path) -> None:
+    text = 'include = ["conf.d/*.toml", "conf.d/a.toml"]\n' + LEAST
+    plan = plan_of(tmp_path, text, files={"conf.d/a.toml": ""})
+    assert plan.origin.includes == (f"{tmp_path}/conf.d/*.toml",)

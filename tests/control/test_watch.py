@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from procman.watch import folders_of, is_noise, pattern, root_of
+import pytest
+
+from procman.watched import is_noise, pattern, root_of, steps_of
 from tests.site.running import Site, up
 from tests.site.sites import FOREVER, group, site_of
 
@@ -155,9 +157,95 @@ def test_what_tools_keep_for_themselves_is_noise() -> None:
     assert not is_noise("/x/.git/a/b.py", "/x/.git/a")
 
 
-def test_the_folders_of_a_file_are_those_of_all_links_on_its_way(tmp_path: Path) -> None:
+def test_the_steps_to_a_file_are_its_directories_its_links_and_where_they_lead(tmp_path: Path) -> None:
     real = tmp_path / "real"
     real.mkdir()
     (real / "f").touch()
-    (tmp_path / "link").symlink_to("real")
-    assert set(folders_of(str(tmp_path / "link" / "f"))) == {str(tmp_path), str(real)}
+    (tmp_path / "link").symlink_to("./x/../real")
+    steps = [step for step in steps_of(str(tmp_path / "link" / "f")) if step.startswith(f"{tmp_path}/")]
+    assert steps == [str(tmp_path / name) for name in ("link", "x", "real", "real/f")]
+
+
+INCLUDING = 'include = ["conf.d/*.toml"]\n'
+
+
+def test_a_new_file_that_an_include_means_is_applied_and_so_is_its_end(tmp_path: Path) -> None:
+    folder = tmp_path / "conf.d"
+    folder.mkdir()
+    with watched(tmp_path, INCLUDING + site_of(DB), workers=1) as site:
+        (folder / "notes.txt").write_text("nothing", encoding="ascii")
+        replace(folder / "api.toml", api(1))
+        site.until("worker.running", "api:0")
+        (folder / "api.toml").unlink()
+        site.until("worker.stopped", "api:0")
+        assert [event["reason"] for event in site.told("config.applied")] == ["", ""]
+
+
+def test_a_directory_of_includes_may_come_go_and_come_again(tmp_path: Path) -> None:
+    folder = tmp_path / "conf.d"
+    with watched(tmp_path, INCLUDING + site_of(DB), workers=1) as site:
+        for number in (1, 2, 3):
+            folder.mkdir()
+            replace(folder / "api.toml", api(number))
+            site.until("worker.running", "api:0", count=number)
+            shutil.rmtree(folder)
+            site.until("config.applied", count=2 * number)
+
+
+def test_a_new_file_with_a_mistake_is_reported_and_its_repair_applied(tmp_path: Path) -> None:
+    (tmp_path / "conf.d").mkdir()
+    with watched(tmp_path, INCLUDING + site_of(DB), workers=1) as site:
+        (tmp_path / "conf.d" / "api.toml").write_text("[group", encoding="utf-8")
+        site.until("config.rejected")
+        replace(tmp_path / "conf.d" / "api.toml", api(1))
+        site.until("worker.running", "api:0")
+
+
+def test_the_directory_of_the_configuration_may_be_exchanged(tmp_path: Path) -> None:
+    def made(name: str, number: int) -> Path:
+        folder = tmp_path / name / "deep"
+        folder.mkdir(parents=True)
+        (folder / "site.toml").write_text(site_of(api(number), DB), encoding="utf-8")
+        return folder
+
+    with watched(made("etc", 1), None) as site:
+        for number in (2, 3):
+            made("etc.new", number)
+            (tmp_path / "etc").rename(tmp_path / f"etc.{number}")
+            (tmp_path / "etc.new").rename(tmp_path / "etc")
+            site.until("worker.running", "api:0", count=number)
+
+
+@pytest.mark.parametrize("inner", [".", "deep"])
+def test_a_groups_directory_may_be_exchanged_or_made_again_and_is_watched_still(tmp_path: Path, inner: str) -> None:
+    def make(name: str, number: int) -> None:
+        (tmp_path / name / "deep").mkdir(parents=True)
+        (tmp_path / name / "deep" / "app.py").write_text(f"x = {number}\n", encoding="ascii")
+
+    make("src", 1)
+    with watched(tmp_path, site_of(group("api", FOREVER, f'watch = ["src/{inner}/**/*.py"]'), DB)) as site:
+        make("src.new", 2)
+        (tmp_path / "src").rename(tmp_path / "src.old")
+        (tmp_path / "src.new").rename(tmp_path / "src")
+        site.until("worker.running", "api:0", count=2)
+        (tmp_path / "src" / "deep" / "app.py").write_text("x = 33\n", encoding="ascii")
+        site.until("worker.running", "api:0", count=3)
+        (tmp_path / "src.old" / "deep" / "app.py").write_text("x = 4\n", encoding="ascii")
+        shutil.rmtree(tmp_path / "src")
+        site.until("worker.running", "api:0", count=4)
+        make("src", 5)
+        site.until("worker.running", "api:0", count=5)
+        assert len(site.told("worker.running", "db:0")) == 1
+
+
+def test_the_link_to_a_groups_directory_may_be_exchanged(tmp_path: Path) -> None:
+    for number in (1, 2):
+        (tmp_path / f"release.{number}").mkdir()
+        (tmp_path / f"release.{number}" / "app.py").write_text(f"x = {number}\n", encoding="ascii")
+    (tmp_path / "current").symlink_to("release.1")
+    with watched(tmp_path, site_of(group("api", FOREVER, 'watch = ["current/*.py"]'), DB)) as site:
+        (tmp_path / "next").symlink_to("release.2")
+        (tmp_path / "next").rename(tmp_path / "current")
+        site.until("worker.running", "api:0", count=2)
+        (tmp_path / "release.2" / "app.py").write_text("x = 33\n", encoding="ascii")
+        site.until("worker.running", "api:0", count=3)

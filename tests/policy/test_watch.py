@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from procman.plan import ReloadPlan, Restart
+from procman.plan import Origin, ReloadPlan, Restart
 from procman.policy.events import EndHelper, HelperEnded, HelperReady, RunHelper, RunLoader, Touched, WatchList
 from procman.policy.requests import Asked, Operate, Selector
 from tests.policy.drive import Drive, group
@@ -15,10 +15,14 @@ def orders(site: Drive) -> list[RunHelper | EndHelper]:
 def test_the_watcher_is_told_what_matters_and_ended_when_nothing_does() -> None:
     site = Drive(group("a", watch=("/src/**/*.py",)), group("b"))
     site.reload(group("a"), reload=ReloadPlan(watch=True), sources=("/site.toml",))
-    site.reload(group("a"))
+    site.reload(
+        group("a"), reload=ReloadPlan(watch=True), origin=Origin(includes=("/conf.d/*",)), sources=("/site.toml",)
+    )
+    site.reload(group("a"), origin=Origin(includes=("/conf.d/*",)))
     assert orders(site) == [
         RunHelper("watch", WatchList((), (("a", ("/src/**/*.py",)),))),
         RunHelper("watch", WatchList(("/site.toml",), ())),
+        RunHelper("watch", WatchList(("/site.toml",), (), ("/conf.d/*",))),
         EndHelper("watch"),
     ]
 

@@ -96,6 +96,8 @@ class WatchList(NamedTuple):
     """Absolute."""
     groups: tuple[tuple[str, tuple[str, ...]], ...]
     """With the patterns of each, absolute."""
+    includes: tuple[str, ...] = ()
+    """Patterns, absolute: a file that comes to match one is a change of the configuration as well."""
 
 
 HelperOrder = GuardRules | Calendar | ZygoteOrder | PumpRules | WatchList
