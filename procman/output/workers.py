@@ -18,7 +18,10 @@ from procman.output.rotate import FileOutlet
 from procman.output.sinks import Sinks
 from procman.output.styles import Origin
 
-GAP = "\N{HORIZONTAL ELLIPSIS} up to 256 KiB are missing or repeated here: the process that writes this was killed"
+GAP = (
+    "\N{HORIZONTAL ELLIPSIS} up to 256 KiB, and what waited to be written, are missing or repeated here: "
+    "the process that writes this was killed"
+)
 
 
 class Workers:
