@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -56,12 +56,12 @@ class Engine:
         assert done.returncode == 0 or not check, done.stderr
         return done
 
-    def run(self, *command: str) -> None:
+    def run(self, *command: str, options: Sequence[str] = ()) -> None:
         """Start the container: with no network but its own loopback, and a file for the last word."""
         volumes = [f"{folder}:{folder}:ro" for folder in dict.fromkeys((str(ROOT), sys.prefix, sys.base_prefix))]
         volumes.append(f"{self.folder}/message:/dev/termination-log")
-        options = [word for volume in volumes for word in ("--volume", volume)]
-        start = ("run", "--detach", "--name", NAME, "--net", "none", "--workdir", str(ROOT), *options)
+        more = [*options, *(word for volume in volumes for word in ("--volume", volume))]
+        start = ("run", "--detach", "--name", NAME, "--net", "none", "--workdir", str(ROOT), *more)
         self.podman(*start, "--rootfs", f"{self.folder}/root", *command)
 
     def until(self, event: str, count: int = 1) -> list[dict[str, Any]]:
