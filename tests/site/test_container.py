@@ -82,9 +82,10 @@ class Engine:
         with suppress(subprocess.SubprocessError):
             self.podman("rm", "--force", "--time", "0", NAME, check=False)
         subprocess.run(["umount", self.folder / "root"], check=True)
-        for empty in Path("/sys/fs/cgroup").glob("**/libpod_parent"):
-            with suppress(OSError):
-                empty.rmdir()
+        for parent in Path("/sys/fs/cgroup").glob("**/libpod_parent"):
+            for empty in (parent / "conmon", parent):
+                with suppress(OSError):
+                    empty.rmdir()
 
 
 @pytest.fixture
