@@ -82,6 +82,7 @@ ROOMS: dict[str, Room] = {
     "output": room("kernel.poller", "words", libraries=ANY),
     "log": room("plan", "screen", "words", "policy.events", libraries=LEAN),
     "config": room("plan", "words", libraries=ANY | {"pydantic", "pydantic_core", "tomli", "dotenv", "cronsim"}),
+    "config.foresight": room("kernel.hierarchy", "plan", "words", libraries=ANY),
     "config.model": room("plan", "words", libraries=PURE | {"pydantic", "re"}),
     "config.compile": room("plan", libraries=PURE | {"os"}),
     "prefork": room(

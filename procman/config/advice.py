@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from graphlib import TopologicalSorter
 
 from procman import plan, words
-from procman.config.foresight import Machine, foresee
+from procman.config.daemons import leaving
+from procman.config.foresight import Machine, foresee, foresee_cgroup
 
 INIT_STOP_TIMEOUT = 9.0
 """What bounds a shutdown as process 1 unless the site says otherwise: engines kill after 10 s."""
@@ -27,6 +28,8 @@ def warnings(site: plan.Plan, machine: Machine | None = None) -> list[str]:
         told = [*_command(group), *_budget(group), *_waits(group, groups)]
         if machine is not None and group.launch.privileges is not None:
             told += foresee(group.launch.privileges, machine)
+        if machine is not None and group.launch.cgroup is not None:
+            told += foresee_cgroup(group.launch.cgroup, machine)
         found += [f"{group.name}: {text}" for text in told]
     bound = stop_bound(site)
     if site.stop_timeout is not None and site.stop_timeout < bound:
@@ -63,6 +66,8 @@ def _command(group: plan.GroupPlan) -> Iterator[str]:
         yield f"`${variable}` stands for itself: write ${{{variable}}}"
     if any(word.startswith("~/") for word in command):
         yield "`~` stands for itself: write ${HOME}"
+    if group.launch.cgroup is None and (told := leaving(command)):
+        yield told
 
 
 def _budget(group: plan.GroupPlan) -> Iterator[str]:

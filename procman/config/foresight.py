@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from procman import plan
+from procman.kernel import hierarchy
 from procman.words import CAPABILITIES
+
+_CONTROLLERS = frozenset({"memory", "cpu", "pids"})
 
 
 class Machine(NamedTuple):
@@ -30,6 +33,12 @@ class Machine(NamedTuple):
     limits: dict[str, int] = {}  # noqa: RUF012 - a shared empty default that nobody writes to
     """The hard ones; those not listed are unlimited."""
     most_descriptors: int = 1 << 20
+    no_cgroup: str = ""
+    """Why it could make none; "": it could."""
+    controllers: frozenset[str] = _CONTROLLERS
+    """Those that procman's own cgroup has, and could hand on."""
+    shared_cgroup: bool = False
+    """Whether others are in procman's own cgroup, which then hands on nothing."""
 
 
 def this_machine() -> Machine:
@@ -40,6 +49,7 @@ def this_machine() -> Machine:
         for name, number in vars(resource).items()
         if name.startswith("RLIMIT_") and name != "RLIMIT_OFILE"
     }
+    no_cgroup, controllers, shared = _cgroup()
     return Machine(
         uid=os.geteuid(),
         gid=os.getegid(),
@@ -51,7 +61,23 @@ def this_machine() -> Machine:
         cpus=frozenset(os.sched_getaffinity(0)),
         limits={name: hard for name, hard in limits.items() if hard != resource.RLIM_INFINITY},
         most_descriptors=int(Path("/proc/sys/fs/nr_open").read_text(encoding="utf-8")),
+        no_cgroup=no_cgroup,
+        controllers=controllers,
+        shared_cgroup=shared,
     )
+
+
+def _cgroup() -> tuple[str, frozenset[str], bool]:
+    try:
+        home = Path(hierarchy.home())
+        controllers = frozenset((home / "cgroup.controllers").read_text(encoding="ascii").split())
+        members = (home / "cgroup.procs").read_text(encoding="ascii").split()
+    except OSError as error:
+        return error.strerror or str(error), frozenset(), False
+    if not (os.access(home, os.W_OK) and os.access(home / "cgroup.procs", os.W_OK)):
+        return f"{home} cannot be written to", controllers, False
+    is_root = not (home / "cgroup.type").exists()
+    return "", controllers, len(members) > 1 and not is_root
 
 
 def _names(mask: int) -> frozenset[str]:
@@ -73,6 +99,19 @@ def foresee(wanted: plan.Privileges, machine: Machine) -> Iterator[str]:
         yield f"oom_score_adj: cannot go from {machine.oom_score_adj} to {score} without CAP_SYS_RESOURCE"
     if missing := sorted(set(wanted.cpu_affinity or ()) - machine.cpus):
         yield f"cpu_affinity: procman may not use CPU {', '.join(map(str, missing))}"
+
+
+def foresee_cgroup(wanted: plan.Cgroup, machine: Machine) -> Iterator[str]:
+    """What would be refused of a worker's cgroup, each with the option's name."""
+    limited = [name for name in sorted(_CONTROLLERS) if getattr(wanted, f"{name}_max") is not None]
+    if machine.no_cgroup:
+        yield f"{f'{limited[0]}_max' if limited else 'cgroup'}: no cgroup can be made here: {machine.no_cgroup}"
+        return
+    for name in limited:
+        if name not in machine.controllers:
+            yield f"{name}_max: the cgroup that procman would be in has no {name} controller"
+        elif machine.shared_cgroup:
+            yield f"{name}_max: other processes are in the cgroup that procman would be in: it hands on no limits"
 
 
 def _identity(wanted: plan.Privileges, machine: Machine) -> Iterator[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from procman.config.advice import most_failures, stop_bound, warnings
 from procman.config.summary import render
-from procman.plan import Backoff, GroupPlan, Launch, Plan, Restart, Stop
+from procman.plan import Backoff, Cgroup, GroupPlan, Launch, Plan, Restart, Stop
 
 
 def group(name: str, *command: str, **options: Any) -> GroupPlan:
@@ -50,6 +50,52 @@ def test_a_doubtful_plan_is_warned_of(case: str) -> None:
     plan, begin = WARNINGS[case]
     (warning,) = warnings(plan)
     assert warning[: len(begin)] == begin
+
+
+LEAVING = [
+    "nginx",
+    "/usr/sbin/nginx -e stderr",
+    "redis-server /etc/redis.conf --daemonize yes",
+    "pg_ctl -D /data start",
+    "pg_ctlcluster 15 main start",
+    "/usr/sbin/sshd -p 2222",
+    "php-fpm8.2",
+    "memcached -d -m 64",
+    "mongod --fork --logpath x",
+    "uwsgi --daemonize=/var/log/uwsgi.log app.ini",
+]
+STAYING = [
+    ["nginx", "-g", "daemon off;"],
+    ["nginx", "-t"],
+    ["nginx", "-c", "own.conf"],
+    ["redis-server", "--daemonize", "no"],
+    ["postgres", "-D", "/data"],
+    ["pg_ctlcluster", "--foreground", "15", "main", "start"],
+    ["pg_ctl", "status"],
+    ["sshd", "-eD"],
+    ["php-fpm8.2", "-F"],
+    ["apache2", "-D", "FOREGROUND"],
+    ["memcached", "-m", "64"],
+    ["gunicorn", "app:app"],
+    ["nginx-exporter"],
+]
+
+
+@pytest.mark.parametrize("line", LEAVING)
+def test_a_daemon_that_leaves_its_worker_is_warned_of_unless_a_cgroup_keeps_it(line: str) -> None:
+    plan = site(group("a", *line.split()))
+    (warning,) = warnings(plan)
+    program = line.split()[0].rpartition("/")[2]
+    assert warning.startswith(f"a: `{program}")
+    assert "goes into the background" in warning
+    assert "cgroup = true" in warning
+    kept = plan.groups[0]._replace(launch=plan.groups[0].launch._replace(cgroup=Cgroup()))
+    assert warnings(site(kept)) == []
+
+
+@pytest.mark.parametrize("command", STAYING, ids=" ".join)
+def test_a_program_that_stays_in_front_is_not_warned_of(command: list[str]) -> None:
+    assert warnings(site(group("a", *command))) == []
 
 
 FINE = {

@@ -7,8 +7,8 @@ import os
 import pytest
 
 from procman.config.advice import warnings
-from procman.config.foresight import Machine, foresee, this_machine
-from procman.plan import GroupPlan, Launch, Limit, Plan, Privileges
+from procman.config.foresight import Machine, foresee, foresee_cgroup, this_machine
+from procman.plan import Cgroup, GroupPlan, Launch, Limit, Plan, Privileges
 
 NONE: frozenset[str] = frozenset()
 PLAIN = Machine(
@@ -96,7 +96,36 @@ def test_what_the_machine_permits_is_not_warned_of(case: str) -> None:
     assert list(foresee(*FINE[case])) == []
 
 
+NO_CGROUP = "no cgroup can be made here: it cannot be written to"
+CGROUPS: dict[str, tuple[Cgroup, Machine, list[str]]] = {
+    "all there is": (Cgroup(1 << 20, 0.5, 10), Machine(), []),
+    "none at all": (Cgroup(), Machine(no_cgroup="it cannot be written to"), [f"cgroup: {NO_CGROUP}"]),
+    "no limit": (Cgroup(pids_max=9), Machine(no_cgroup="it cannot be written to"), [f"pids_max: {NO_CGROUP}"]),
+    "a cgroup alone": (Cgroup(), Machine(controllers=NONE, shared_cgroup=True), []),
+    "no controllers": (
+        Cgroup(memory_max=1 << 20, cpu_max=0.5),
+        Machine(controllers=frozenset({"cpu", "pids"})),
+        ["memory_max: the cgroup that procman would be in has no memory controller"],
+    ),
+    "company": (
+        Cgroup(cpu_max=0.5),
+        Machine(shared_cgroup=True),
+        ["cpu_max: other processes are in the cgroup that procman would be in: it hands on no limits"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CGROUPS)
+def test_a_cgroup_that_cannot_be_had_is_foreseen(case: str) -> None:
+    wanted, machine, expected = CGROUPS[case]
+    assert list(foresee_cgroup(wanted, machine)) == expected
+
+
 def test_a_warning_names_the_group() -> None:
+    limited = GroupPlan("db", Launch(("db",), "/", cgroup=Cgroup()))
+    assert warnings(Plan("shop", (limited,)), Machine(no_cgroup="why")) == [
+        "db: cgroup: no cgroup can be made here: why"
+    ]
     group = GroupPlan("web", Launch(("web",), "/", privileges=Privileges(oom_score_adj=-1)))
     expected = ["web: oom_score_adj: cannot go from 0 to -1 without CAP_SYS_RESOURCE"]
     assert expected == warnings(Plan("shop", (group,)), PLAIN)
