@@ -182,9 +182,10 @@ class Probation:
 
     def return_to(self, version: Version) -> None:
         """A rollback by hand: what came after this one was not good."""
+        since_start = self.good if self.trial else self.good[1:]
         self.close("rolled back by hand")
-        if version in self.good:
-            self.good = self.good[self.good.index(version) :]
+        if since_start:
+            self.good = since_start
         else:
             self.good, self.older = [version], self.older[1:]
 

@@ -18,6 +18,7 @@ from procman.policy.events import (
     Event,
     Exit,
     GuardRules,
+    Identify,
     KeepPlans,
     Notice,
     Print,
@@ -34,8 +35,10 @@ from procman.policy.events import (
     WorkerId,
     ZygoteOrder,
 )
+from procman.policy.requests import Answer, RunningPlan
 from tests.log.lines import parsed
 from tests.simulation.books import GroupBook, Run, SlotBook
+from tests.simulation.history import digest_of
 from tests.simulation.pulse_book import UNHEALTHY, may_run
 from tests.simulation.site import SLACK, SiteBook
 from tests.simulation.upward_book import UpwardBook
@@ -99,6 +102,8 @@ class Checker:
         self.notices: Counter[str] = Counter()
         self.upward = UpwardBook()
         self._event: Event | None = None
+        self._identity = ""
+        """What workers are told of the configuration, from the last step on."""
         self._guard: GuardRules | None = None
         """What the guard was told last."""
 
@@ -131,6 +136,8 @@ class Checker:
             else:
                 self._noticed(record)
         need(not self.site.trial.verdict, f"nobody says that the plan on trial has {self.site.trial.verdict}")
+        plan = self.site.plan
+        need(plan is None or self._identity == digest_of(plan), "workers are told of another configuration")
         for fault in (self.upward.fault(self.site), self.site.trial.fault):
             need(not fault, fault)
 
@@ -148,6 +155,10 @@ class Checker:
                 self._ended_helper(action)
             case Report():
                 self.upward.hear(action)
+            case Identify(digest):
+                self._identity = digest
+            case Answer(_, RunningPlan(digest, plan)):
+                need(plan == self.site.plan and digest == digest_of(plan), f"{digest} is not the plan in force")
             case KeepPlans():
                 self.site.trial.keeps(action)
             case RunLoader():

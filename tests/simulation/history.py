@@ -6,6 +6,7 @@ Times are small multiples of a quarter of a second, so that many things fall on 
 
 from __future__ import annotations
 
+from binascii import crc32
 from collections.abc import Callable
 from errno import EACCES, EADDRINUSE, EAGAIN, ENOENT, ENOMEM, ETXTBSY
 from functools import cache
@@ -44,6 +45,7 @@ from procman.policy.requests import (
     Scale,
     Selector,
     SendSignal,
+    ShowPlan,
     ShowStatus,
 )
 
@@ -153,16 +155,16 @@ class History:
         good = self._good() if self._loads == 1 else ()
         if self._loads > 1:
             self.plan = _changed(random, self.plan)
-        return random.choice((0.0, 0.25, 1.0)), Loaded(self.plan, f"{self._loads:012d}", written(self.plan), good)
+        return random.choice((0.0, 0.25, 1.0)), Loaded(self.plan, digest_of(self.plan), written(self.plan), good)
 
     def _good(self) -> tuple[GoodPlan, ...]:
         """What a procman of before has kept: perhaps what is run now, perhaps something that means nothing any more."""
         random, plans = self.random, [self.plan]
         for _ in range(random.choice((0, 0, 0, 1, 3, 5))):
             plans.append(_changed(random, plans[-1]))
-        texts = [written(plan) if random.random() < 0.8 else "{}" for plan in plans[1:]]
-        same = [GoodPlan(f"{1:012d}", written(self.plan))] if random.random() < 0.5 else []
-        return (*same, *(GoodPlan(f"{9000 + number:012d}", text) for number, text in enumerate(texts)))[:5]
+        same = [GoodPlan(digest_of(self.plan), written(self.plan))] if random.random() < 0.5 else []
+        others = [GoodPlan(digest_of(plan), written(plan) if random.random() < 0.8 else "{}") for plan in plans[1:]]
+        return (*same, *others)[:5]
 
     def quiet(self, now: float) -> Wish:
         """Nothing is due: the world must be as wanted; then the end."""
@@ -210,6 +212,12 @@ class History:
 
 
 @cache
+def digest_of(plan: Plan) -> str:
+    """What tells it from others."""
+    return f"{crc32(written(plan).encode()):012x}"
+
+
+@cache
 def written(plan: Plan) -> str:
     """A plan as the loader writes it."""
     return f'{{"plan":{to_json(plan)}}}'
@@ -236,7 +244,7 @@ def _request(random: Random) -> Request:
         case 12:
             return Rollback()
         case _:
-            return random.choice((ShowStatus(), ShowStatus(), Down(), Down(now=True)))
+            return random.choice((ShowStatus(), ShowPlan(), Down(), Down(now=True)))
 
 
 def _site(random: Random) -> Plan:

@@ -227,6 +227,15 @@ FAULTS: dict[str, tuple[str, str]] = {
     "back to the plan that failed": ("self._probation.good[0], step", "trial.version, step"),
     "rollback by hand goes nowhere": ("self.good if self.trial else self.good[1:]", "self.good"),
     "a plan without probation is not kept": ("self._keep(version)\n            return", "return"),
+    "workers are told of an old configuration": (
+        "        step.actions.append(Identify(digest, plan",
+        "        str((digest, plan",
+    ),
+    "a plan is shown under another's name": ("RunningPlan(site.digest, site.plan)", 'RunningPlan("", site.plan)'),
+    "a plan is shown before there is one": (
+        "if site.plan is None:\n                    raise",
+        "if False:\n                    raise",
+    ),
     "what was kept is not recalled": ("self._probation.recall(result.good)", "pass"),
     "a good plan is not kept for later": ("            step.actions.append(KeepPlans(self._probation.kept()))\n", ""),
     "the plan of before is kept twice": ("kept[1:] if again else kept", "kept"),

@@ -16,9 +16,11 @@ from procman.policy.requests import (
     Rejected,
     Reload,
     Request,
+    RunningPlan,
     Scale,
     Selector,
     SendSignal,
+    ShowPlan,
     ShowStatus,
     SiteStatus,
 )
@@ -27,6 +29,9 @@ from tests.simulation.books import GroupBook, Verdict
 MOST_WORKERS = 100_000
 
 Key = tuple[str, int]
+
+_SHOWN: dict[type, type] = {ShowStatus: SiteStatus, ShowPlan: RunningPlan}
+"""What is answered to who only wants to see something."""
 
 
 class OperatorBook:
@@ -110,7 +115,7 @@ class OperatorBook:
             assert not [reply for client, reply in replies if client == event.client], "answered before it is read"
         elif isinstance(event, Asked):
             first = next(action.reply for action in replies if action.client == event.client)
-            expected = SiteStatus if isinstance(event.request, ShowStatus) else Refused if self.refused else Accepted
+            expected = Refused if self.refused else _SHOWN.get(type(event.request), Accepted)
             assert isinstance(first, expected), f"{event} is answered {first}"
             if isinstance(first, Accepted):
                 self.waiting.add(event.client)

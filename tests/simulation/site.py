@@ -40,7 +40,7 @@ from procman.policy.events import (
     Unready,
     WorkerId,
 )
-from procman.policy.requests import Asked, Departed, Down, Reload, Request, Rollback, ShowStatus
+from procman.policy.requests import Asked, Departed, Down, Reload, Request, Rollback, ShowPlan, ShowStatus
 from tests.simulation.books import GroupBook, Run, SlotBook, Verdict
 from tests.simulation.operator_book import OperatorBook, start
 from tests.simulation.pulse_book import Felt, feel, look
@@ -428,6 +428,8 @@ class SiteBook:
         elif isinstance(request, Down):
             if request.now or self.down_at is None:
                 self._wished(request.now)
+        elif isinstance(request, ShowPlan):
+            self.operator.refused = self.plan is None
         elif not isinstance(request, ShowStatus):
             running = self.plan is not None and self.down_at is self.drained_from is None
             named = {group.name for group in self.plan.groups} if self.plan is not None and running else set()

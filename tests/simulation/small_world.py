@@ -43,7 +43,7 @@ from procman.policy.events import (
 from procman.policy.manager import Manager
 from procman.policy.worker import EDGES
 from tests.simulation.checker import Checker, need
-from tests.simulation.history import written
+from tests.simulation.history import digest_of, written
 from tests.simulation.invariants import check_settled, check_step
 from tests.simulation.site import SiteBook
 from tests.simulation.snapshot import START, snapshot
@@ -215,7 +215,7 @@ class SmallWorld:
                 return Load()
             case "loaded":
                 self._loading = False
-                return Loaded(plan := self._plans.pop(0), "digest", written(plan))
+                return Loaded(plan := self._plans.pop(0), digest_of(plan), written(plan))
             case "shut down" | "kill":
                 return ShutDown(name, now=name == "kill")
             case "tree ends":
