@@ -28,6 +28,12 @@ class Given(NamedTuple):
     """The `cgroup.procs` that it joins before anything else; "" is none."""
 
     @property
+    def numbered(self) -> list[tuple[int, int]]:
+        """All its descriptors: the number that the worker finds, and the core's."""
+        standard = [(number, fd) for number, fd in ((1, self.stdout), (2, self.stderr)) if fd is not None]
+        return [*standard, *self.fds]
+
+    @property
     def needs_fork(self) -> bool:
         """Whether only the fork path can do it: vfork's child sets no numbers and knows no pid of its own."""
         return bool(self.fds or self.pid_names or self.cgroup)

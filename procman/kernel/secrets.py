@@ -1,13 +1,21 @@
-"""Secrets: read by the forked child, with the core's rights, before it becomes the worker. The core has none."""
+"""Secrets: read by the forked child, with the core's rights, before it becomes the worker. The core has none.
+
+The worker of a zygote has no such rights any more when it is born: it is given the files, opened.
+"""
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from errno import EINVAL
+from typing import TYPE_CHECKING
 
-from procman.kernel.environment import Variables
 from procman.kernel.program import SpawnError
+
+if TYPE_CHECKING:
+    from procman.kernel.environment import Variables
 
 MOST_BYTES = 65536
 
@@ -17,18 +25,37 @@ def read_secrets(wanted: Variables) -> dict[bytes, bytes]:
     return {os.fsencode(name): _read(name, file) for name, file in wanted}
 
 
-def _read(name: str, path: str) -> bytes:
+@contextmanager
+def opened(wanted: Variables) -> Iterator[tuple[int, ...]]:
+    """The files of secrets, for a worker that is born elsewhere and reads them itself. Raises SpawnError."""
+    with ExitStack() as files:
+        fds = []
+        for name, path in wanted:
+            fds.append(_open(name, path))
+            files.callback(os.close, fds[-1])
+        yield tuple(fds)
+
+
+def _open(name: str, path: str) -> int:
     try:
         # O_NONBLOCK: opening a fifo would wait for its writer.
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-        try:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise _failure(name, path, EINVAL, "it is no regular file")
-            data = os.read(fd, MOST_BYTES + 1)
-        finally:
-            os.close(fd)
     except OSError as error:
         raise _failure(name, path, error.errno or EINVAL, os.strerror(error.errno or EINVAL)) from None
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise _failure(name, path, EINVAL, "it is no regular file")
+    return fd
+
+
+def _read(name: str, path: str) -> bytes:
+    fd = _open(name, path)
+    try:
+        data = os.read(fd, MOST_BYTES + 1)
+    except OSError as error:
+        raise _failure(name, path, error.errno or EINVAL, os.strerror(error.errno or EINVAL)) from None
+    finally:
+        os.close(fd)
     if len(data) > MOST_BYTES or b"\0" in data:
         raise _failure(name, path, EINVAL, "it is no text of at most 64 KiB")
     return data.removesuffix(b"\n").removesuffix(b"\r")

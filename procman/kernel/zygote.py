@@ -22,6 +22,7 @@ from procman.kernel.given import NOTHING, Given
 from procman.kernel.poller import Poller
 from procman.kernel.program import SpawnError
 from procman.kernel.python import executed
+from procman.kernel.secrets import opened
 from procman.kernel.spawn import Spawner
 from procman.plan import Launch
 from procman.policy.events import HelperFailed, HelperReady, WorkerId, ZygoteOrder
@@ -97,7 +98,8 @@ class Zygote:
     def follow(self, order: ZygoteOrder) -> None:
         """Start it."""
         nobody = WorkerId(order.group, 0, 0)
-        start = self._spawner.fill(nobody, executed(order.launch, "zygote"))
+        launch = order.launch._replace(secrets=())  # those are its workers'
+        start = self._spawner.fill(nobody, executed(launch, "zygote"))
         for name in (b"PROCMAN_TASK_ID", b"PROCMAN_GENERATION"):
             start.environment.pop(name, None)  # it is no worker
         try:
@@ -208,37 +210,25 @@ class Zygote:
             except OSError as error:
                 code = error.errno or EINVAL
                 self._midwife.stillborn(wanted.worker, SpawnError("fork", code, reasons.of_fork(code)))
+            except SpawnError as error:
+                self._midwife.stillborn(wanted.worker, error)
 
     def _ask(self, wanted: Wanted, channel: Channel) -> None:
         words, place = self._midwife.last_words(wanted.worker)
+        start = self._spawner.fill(wanted.worker, executed(wanted.launch, "zygote"), wanted.given.env)
         order = os.memfd_create("procman-order")
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
         try:
-            os.write(order, json.dumps(self._order(wanted, place)).encode())
-            given = [fd for _, fd in _numbered(wanted.given)]
-            channel.send(b"{}", (order, theirs.fileno(), words, *given))
+            os.write(order, json.dumps(_order(wanted, start, place)).encode())
+            given = [fd for _, fd in wanted.given.numbered]
+            with opened(start.secrets) as secrets:
+                channel.send(b"{}", (order, theirs.fileno(), words, *secrets, *given))
             ours.setblocking(False)
             self._under_way = wanted, ours.detach()
         finally:
             os.close(order)
             ours.close()
             theirs.close()
-
-    def _order(self, wanted: Wanted, place: int) -> dict[str, object]:
-        worker, launch, given = wanted
-        start = self._spawner.fill(worker, executed(launch, "zygote"), given.env)
-        entries = (os.fsdecode(entry).partition("=") for entry in start.environment.values())
-        return {
-            "argv": start.argv,
-            "cwd": start.cwd,
-            "umask": start.umask,
-            "environment": {name: value for name, _, value in entries},
-            "pid_names": given.pid_names,
-            "numbers": [number for number, _ in _numbered(given)],
-            "death_signal": launch.privileges and launch.privileges.parent_death_signal,
-            "name": str(worker),
-            "place": place,
-        }
 
     def _born(self, pid: int) -> None:
         """Let it go, if it is what it is said to be."""
@@ -259,10 +249,21 @@ class Zygote:
             self._next()
 
 
-def _numbered(given: Given) -> list[tuple[int, int]]:
-    """All descriptors of a worker: the number that it finds, and the core's."""
-    standard = [(number, fd) for number, fd in ((1, given.stdout), (2, given.stderr)) if fd is not None]
-    return [*standard, *given.fds]
+def _order(wanted: Wanted, start: Start, place: int) -> dict[str, object]:
+    worker, launch, given = wanted
+    entries = (os.fsdecode(entry).partition("=") for entry in start.environment.values())
+    return {
+        "argv": start.argv,
+        "cwd": start.cwd,
+        "umask": start.umask,
+        "environment": {name: value for name, _, value in entries},
+        "secrets": [name for name, _ in start.secrets],
+        "pid_names": given.pid_names,
+        "numbers": [number for number, _ in given.numbered],
+        "death_signal": launch.privileges and launch.privileges.parent_death_signal,
+        "name": str(worker),
+        "place": place,
+    }
 
 
 def _is_child(pid: int) -> bool:

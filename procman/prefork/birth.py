@@ -17,6 +17,7 @@ from typing import NamedTuple, NoReturn
 
 from procman.kernel import reasons
 from procman.kernel.orphans import die_with_parent
+from procman.kernel.secrets import MOST_BYTES
 from procman.prefork.safety import reseed
 
 RESERVED = range(3, 32)
@@ -27,13 +28,15 @@ _OUT_OF_THE_WAY = 64
 
 
 class Order(NamedTuple):
-    """What one worker starts with. The descriptors have come with it, in the order of `numbers`."""
+    """What one worker starts with. The descriptors have come with it, in the order of `secrets` and `numbers`."""
 
     argv: list[str]
     """The command that it would be, were it one; its last word is the program."""
     cwd: str | None
     umask: int | None
     environment: dict[str, str]
+    secrets: list[str]
+    """Variables that are read from files."""
     pid_names: list[str]
     """Variables for its own pid."""
     numbers: list[int]
@@ -99,14 +102,16 @@ def _fork() -> int:
 def settle_in(order: Order, fds: Sequence[int], leash: int) -> int:
     """In the worker: wait to be let go, and make it as its order says. Gives the account's new number.
 
-    `fds` are the account and what is given. Where that fails, or the core is gone, the worker ends here.
+    `fds` are the account, secrets and what is given. Where that fails, or the core is gone, the worker ends here.
     """
     if not os.read(leash, 1):
         os._exit(0)
     try:
         os.setsid()
         account, leash = out_of_the_way(fds[0]), out_of_the_way(leash)
-        _place(order.numbers, fds[1:])
+        given = 1 + len(order.secrets)
+        secrets = {name: _secret(name, fd) for name, fd in zip(order.secrets, fds[1:given], strict=True)}
+        _place(order.numbers, fds[given:])
         if order.umask is not None:
             os.umask(order.umask)
         if order.death_signal is not None:
@@ -114,7 +119,7 @@ def settle_in(order: Order, fds: Sequence[int], leash: int) -> int:
         if order.cwd is not None:
             _enter(order.cwd)
         be_called(order.name)
-        _take_environment(order.environment | dict.fromkeys(order.pid_names, str(os.getpid())))
+        _take_environment(order.environment | secrets | dict.fromkeys(order.pid_names, str(os.getpid())))
         reseed()
     except Unable as unable:
         _give_up(leash, unable)
@@ -144,6 +149,15 @@ def _place(numbers: Sequence[int], fds: Sequence[int]) -> None:
             raise Unable("setup", errno.EBUSY, f"descriptor {number}: a zygote can give those below {RESERVED.stop}")
         os.dup2(source, number)
         os.close(source)
+
+
+def _secret(name: str, fd: int) -> str:
+    """What its file holds, without a last newline, as it is for a command."""
+    with open(fd, "rb") as file:
+        data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES or b"\0" in data:
+        raise Unable("secret", errno.EINVAL, f"{name}: the secret is no text of at most 64 KiB")
+    return os.fsdecode(data.removesuffix(b"\n").removesuffix(b"\r"))
 
 
 def _enter(cwd: str) -> None:

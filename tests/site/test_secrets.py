@@ -51,3 +51,53 @@ def test_a_changed_reference_restarts_and_a_changed_secret_does_not(tmp_path: Pa
         one.site.file.write_text(text.replace('"a"', '"b"'), encoding="utf-8")
         groups = json.loads(one.run("plan", "--json").stdout)["groups"]
         assert groups["api"]["effects"] == ["restarted"]
+
+
+PROGRAM = """
+import os
+print("imported", os.environ.get("TOKEN"), flush=True)
+def main():
+    print("value", os.environ["TOKEN"], len(os.listdir("/proc/self/fd")), flush=True)
+    import signal
+    while True:
+        signal.pause()
+"""
+CALLABLE = """schema = 1
+[site]
+name = "test"
+[group.api]
+callable = "program:main"
+path = ["."]
+env = { TOKEN = { secret = { file = "token" } }, PYTHONDONTWRITEBYTECODE = "1" }
+"""
+
+
+def test_the_workers_of_a_callable_have_the_secret_and_their_zygote_never_does(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
+    file = tmp_path / "token"
+    file.write_text(f"{VALUE}\n", encoding="utf-8")
+    text = CALLABLE + "workers = 2\n"
+    with operated(tmp_path, text, workers=2) as one:
+        said = one.site.until_said("value", 2)
+        assert {line.split()[1] for line in said} == {VALUE}
+        assert one.site.until_said("imported") == ["imported None"]
+        file.write_text(f"{VALUE}-2", encoding="utf-8")
+        one.run("signal", "KILL", "api:0")
+        again = one.site.until_said("value", 3)[2]
+        assert again.split()[1:] == [f"{VALUE}-2", said[0].split()[2]]
+        read = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/environ") if one.site.owns(int(path.parts[2]))]
+        kept = [path.read_bytes() for path in (one.folder / "test.plans").iterdir()]
+        shown = [one.run("status", "--json").stdout.encode(), one.run("events").stdout.encode()]
+        assert (len(kept), VALUE.encode() in b"".join([*read, *kept, *shown])) == (1, False)
+        file.unlink()
+        one.run("signal", "KILL", "api:1")
+        one.site.until("worker.starting", "api:1", count=2)
+        failed = [one.site.until("worker.backoff", "api:1", count=count) for count in (1, 2)][-1]
+        assert f"TOKEN: cannot read the secret {file}: No such file or directory" in failed["reason"]
+
+
+def test_a_secret_that_is_no_text_fails_the_start_of_a_callables_worker(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
+    (tmp_path / "token").write_bytes(b"\0")
+    with up(tmp_path, CALLABLE) as site:
+        assert "TOKEN: the secret is no text of at most 64 KiB" in site.until("worker.backoff", "api:0")["reason"]

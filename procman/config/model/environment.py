@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Discriminator, Field, PlainValidator, Tag, WithJsonSchema
@@ -78,14 +77,6 @@ class Secret(Table):
     effect = "restart"
 
     secret: SecretFile = Field(description="Where it is read from.")
-
-
-def check_secrets(env: Mapping[str, str | Secret], callable_: str | None) -> None:
-    """Raise BadValueError where a callable is to have a secret."""
-    for key, value in env.items():
-        if callable_ is not None and isinstance(value, Secret):
-            what = "a callable is forked with its environment, and a secret is not in it"
-            raise BadValueError(what, "read the file in the callable, or run a command", ("env", key))
 
 
 _Text = Annotated[str, PlainValidator(_env_value), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}]})]

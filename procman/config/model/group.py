@@ -9,7 +9,6 @@ from pydantic import ConfigDict, PlainValidator, model_validator
 from procman import plan
 from procman.config import fields
 from procman.config.cron import PATTERN, parse_cron, parse_timezone
-from procman.config.model import environment
 from procman.config.model.checks import Health, Ready
 from procman.config.model.defaults import Defaults
 from procman.config.model.listen import Listens
@@ -107,7 +106,6 @@ class Group(Defaults):
     def _a_command_or_a_callable(self) -> Self:
         said = [key for key in ("args", "path", "preload", "threads", "python") if key in self.model_fields_set]
         check_program(self.command, self.callable, said)
-        environment.check_secrets(self.env, self.callable)
         return self
 
     @model_validator(mode="after")
