@@ -107,14 +107,14 @@ class OperatorBook:
             for load in self._loads:
                 load.pop(event.client, None)
         for client, kind in self._answered.items():
-            reply = next(action.reply for action in replies if action.client == client)
+            reply = next((action.reply for action in replies if action.client == client), None)
             assert isinstance(reply, kind | Refused), f"{reply} to {client}, who waits for a load"
             if isinstance(reply, Accepted):
                 self.waiting.add(client)
         if isinstance(event, Asked) and isinstance(event.request, Reload) and not self.refused:
             assert not [reply for client, reply in replies if client == event.client], "answered before it is read"
         elif isinstance(event, Asked):
-            first = next(action.reply for action in replies if action.client == event.client)
+            first = next((action.reply for action in replies if action.client == event.client), None)
             expected = Refused if self.refused else _SHOWN.get(type(event.request), Accepted)
             assert isinstance(first, expected), f"{event} is answered {first}"
             if isinstance(first, Accepted):
