@@ -27,6 +27,7 @@ from procman.kernel.poller import Poller
 from procman.kernel.pump import Pump
 from procman.kernel.reaper import DEATHS_IN_A_ROW, Death, reap
 from procman.kernel.say import say
+from procman.kernel.scales import Scales
 from procman.kernel.signals import SignalPipe
 from procman.kernel.spawn import Spawner
 from procman.kernel.starter import Starter, draw
@@ -58,6 +59,7 @@ from procman.policy.events import (
     Strays,
     TimePassed,
     TreeEnded,
+    Weigh,
     Wish,
     WorkerId,
 )
@@ -82,9 +84,8 @@ class LinuxKernel:
 
     __slots__ = (
         "_alarms", "_cgroups", "_checks", "_children_may_have_ended", "_dead", "_drain", "_facts", "_facts_in_a_row",
-        "_guard", "_helpers", "_loaders", "_log", "_poller", "_signals", "_spawner", "_starter", "_trees", "ask",
-        "pump",
-        "tell", "timers",
+        "_guard", "_helpers", "_loaders", "_log", "_poller", "_scales", "_signals", "_spawner", "_starter", "_trees",
+        "ask", "pump", "tell", "timers",
     )  # fmt: skip
 
     def __init__(
@@ -112,11 +113,12 @@ class LinuxKernel:
         self._guard = Guarding(self._spawner, lambda reason: self.tell(HelperEnded("guard", reason, draw())))
         self._alarms = Alarms()
         self._checks = Checks(poller, self._spawner, self._alarms, self._facts.append, self._guard.told)
+        self._scales = Scales(self._alarms, self._facts.append)
         self.pump = Pump(
             poller, self._spawner, lambda reason: self.tell(HelperEnded("pump", reason, draw())), self.tell
         )
         self.pump.ready = self._checks.shown
-        given_by: tuple[Provider, ...] = (self._cgroups, Capture(self.pump), *providers, self._checks)
+        given_by: tuple[Provider, ...] = (self._cgroups, Capture(self.pump), *providers, self._checks, self._scales)
         self._starter = Starter(poller, self._spawner, given_by, self._facts.append, self._begun)
         self._checks.named = MainPids(poller, self._trees, self._starter, self._guard, self._facts.append).named
         kinds = helper_kinds(poller, self._spawner, self._guard, self.pump, library, self.tell)
@@ -177,12 +179,18 @@ class LinuxKernel:
             case ReopenLog():
                 self._log.reopen()
                 self.pump.reopen()
-            case Check():
-                self._checks.begin(action)
+            case Check() | Weigh():
+                self._watch(action)
             case Answer() | KeepPlans() | OpenSockets() | AwaitDemand() | Report():
                 pass  # for those who stand before it: whoever serves the clients, and who has the sockets
             case _:
                 assert_never(action)
+
+    def _watch(self, action: Check | Weigh) -> None:
+        if isinstance(action, Check):
+            self._checks.begin(action)
+        else:
+            self._scales.weigh(action)
 
     def _adopt(self, plan: ConfigureLog | Identify) -> None:
         """What a plan says of the site, for those who tell it to workers and to the log."""

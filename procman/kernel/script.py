@@ -63,6 +63,8 @@ class Conduct(NamedTuple):
     """Seconds after it has begun, and what it says then: what it is about or, a float, that it needs more time."""
     hands_over: tuple[float, ...] = ()
     """Seconds after it has begun at which another process becomes its leader."""
+    outgrows: int = 0
+    """How often it is told that it has reached a limit, where it is weighed: each half a second, or at its age."""
     checks: tuple[bool, ...] = ()
     """What its first health checks find; later ones find it well, and are not told."""
 

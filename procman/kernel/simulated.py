@@ -32,7 +32,6 @@ from procman.kernel.timetable import Clearance, Death, Due, News, Pids, Process,
 from procman.policy.events import (
     Action,
     Check,
-    Checked,
     Drain,
     EndHelper,
     Event,
@@ -52,6 +51,7 @@ from procman.policy.events import (
     TimePassed,
     TreeEnded,
     Usage,
+    Weigh,
     WorkerId,
 )
 
@@ -116,8 +116,8 @@ class SimulatedKernel:
         self.performed.append(action)
         if isinstance(action, Spawn):
             (self._bear if action.launch.python is None else self.nursery.spawn)(action)
-        elif isinstance(action, Check):
-            self._check(action)
+        elif isinstance(action, Check | Weigh):
+            self._watch(action)
         elif isinstance(action, Signal):
             self._signal(action)
         elif isinstance(action, Drain):
@@ -159,14 +159,13 @@ class SimulatedKernel:
         if conduct.lives is not None:
             self._due.schedule(self._now + conduct.lives, Death(process, conduct.end))
 
-    def _check(self, action: Check) -> None:
+    def _watch(self, action: Check | Weigh) -> None:
         process = next((one for one in self.live.values() if one.worker == action.worker and not one.reaped), None)
         if process is None:
-            raise MisuseError(f"{action.worker} is to be checked and is not there")
-        at = self._now + action.health.start_after
-        for number, well in enumerate(process.conduct.checks, 1):
-            fact = Checked(action.worker, well, "well" if well else "no answer")
-            self._due.schedule(at + number * action.health.interval, Word(process, fact))
+            raise MisuseError(f"{action.worker} is to be watched and is not there")
+        told = process.weighed(action) if isinstance(action, Weigh) else process.checked(action.health)
+        for after, fact in told:
+            self._due.schedule(self._now + after, Word(process, fact))
 
     def _signal(self, action: Signal) -> None:
         process = self.live.get(action.pid)

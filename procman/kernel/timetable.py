@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from procman.kernel.escaped import Farewell
 from procman.kernel.nursery import Import
 from procman.kernel.script import Conduct, End, Incident
+from procman.plan import Health
 from procman.plan import Ready as ReadyRule
 from procman.policy.events import (
     Checked,
@@ -17,10 +18,12 @@ from procman.policy.events import (
     Loaded,
     LoadFailed,
     MainPid,
+    Outgrown,
     Ready,
     Said,
     StartFailed,
     Unready,
+    Weigh,
     WorkerId,
 )
 
@@ -28,20 +31,21 @@ if TYPE_CHECKING:
     from random import Random
 
 
-News: TypeAlias = Execed | StartFailed | Ready | Unready | Checked | Said | Extended | MainPid
+News: TypeAlias = Execed | StartFailed | Ready | Unready | Checked | Said | Extended | MainPid | Outgrown
 """What a process can be heard of."""
 
 
 class Process:
     """A leader, and what is left of its tree once it has ended."""
 
-    __slots__ = ("conduct", "pid", "reaped", "rest", "worker")
+    __slots__ = ("conduct", "outgrows", "pid", "reaped", "rest", "worker")
 
     def __init__(self, worker: WorkerId, pid: int, conduct: Conduct) -> None:
         self.worker = worker
         self.pid = pid
         self.conduct = conduct
         self.rest = conduct.rest
+        self.outgrows = conduct.outgrows
         self.reaped = False
         """The leader is; `rest` may still be there."""
 
@@ -60,6 +64,21 @@ class Process:
                 yield conduct.ready_after + after, fact
         elif conduct.gives_up:
             yield 0.25, Unready(self.worker, why)
+
+    def checked(self, rule: Health) -> Iterator[tuple[float, News]]:
+        """What its health checks find, and how long from now."""
+        for number, well in enumerate(self.conduct.checks, 1):
+            fact = Checked(self.worker, well, "well" if well else "no answer")
+            yield rule.start_after + number * rule.interval, fact
+
+    def weighed(self, action: Weigh) -> Iterator[tuple[float, News]]:
+        """What is told of a limit that it reaches, and how long from now."""
+        if self.outgrows and action.after is not None:
+            self.outgrows -= 1
+            yield action.after, Outgrown(self.worker)
+        if self.outgrows and action.rss is not None:
+            self.outgrows -= 1
+            yield 0.5, Outgrown(self.worker, action.rss + 1)
 
 
 class Pids:

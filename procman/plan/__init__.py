@@ -19,7 +19,7 @@ from procman.plan.listen import Listen, ListenKind
 from procman.plan.output import FileFormat, Objects, OnFull, Output, Rotate, Sink, SinkKind
 from procman.plan.restart import Backoff, OnExhausted, Restart, Scope, Stop, Strategy, When
 from procman.plan.site import Condition, GroupPlan, Kind, LogFormat, LogPlan, Origin, Orphans, Plan, ReloadPlan
-from procman.plan.update import Update, UpdateOrder
+from procman.plan.update import Recycle, Update, UpdateOrder
 
 __all__ = [
     "Backoff",
@@ -50,6 +50,7 @@ __all__ = [
     "Python",
     "Ready",
     "ReadyBy",
+    "Recycle",
     "ReloadPlan",
     "Restart",
     "Rotate",

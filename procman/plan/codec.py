@@ -13,7 +13,7 @@ from procman.plan.listen import Listen
 from procman.plan.output import Output, Rotate, Sink
 from procman.plan.restart import Backoff, Restart, Stop
 from procman.plan.site import GroupPlan, LogPlan, Origin, Plan, ReloadPlan
-from procman.plan.update import Update
+from procman.plan.update import Recycle, Update
 
 Read = Callable[[Any], Any]
 """From what json has read, with tuples for its lists, to a value of a plan."""
@@ -44,6 +44,7 @@ NESTED: dict[Callable[..., Any], dict[str, Read]] = {
         "ready": one_or_none(Ready),
         "health": one_or_none(Health),
         "update": one(Update),
+        "recycle": one(Recycle),
     },
     Launch: {
         "privileges": one_or_none(Privileges),

@@ -9,7 +9,7 @@ from procman.plan.job import Schedule
 from procman.plan.launch import Launch
 from procman.plan.listen import Listen
 from procman.plan.restart import Restart, Stop
-from procman.plan.update import Update
+from procman.plan.update import Recycle, Update
 
 Condition = Literal["started", "ready", "completed", "ended"]
 Kind = Literal["service", "job"]
@@ -36,6 +36,7 @@ class GroupPlan(NamedTuple):
     """None: a worker is ready when its program has begun."""
     health: Health | None = None
     update: Update = Update()
+    recycle: Recycle = Recycle()
     schedule: Schedule | None = None
     """Of a job: when it runs; None: once."""
     watch: tuple[str, ...] = ()

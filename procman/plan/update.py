@@ -16,3 +16,14 @@ class Update(NamedTuple):
     """So many at once; the next one's turn comes when one is running, or ready if it has to show that."""
     pause: float = 0.0
     """Seconds between one that is done and the next one's turn."""
+
+
+class Recycle(NamedTuple):
+    """When a worker that runs well is replaced all the same, by the rule for replacing workers."""
+
+    max_age: float | None = None
+    """Seconds from its start; None: never for its age."""
+    max_rss: int | None = None
+    """Bytes of resident memory of its leader; None: never for its size."""
+    jitter: float = 0.1
+    """By up to this share of a limit a worker is replaced before it, each by another: not all at once."""

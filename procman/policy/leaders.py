@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from procman.policy import pulse
+from procman.policy import pulse, recycle, rollout
 from procman.policy.census import Census
-from procman.policy.events import Execed, Exited, Forked, MainPid, StartFailed, Strays, TreeEnded
+from procman.policy.events import Execed, Exited, Forked, MainPid, Outgrown, StartFailed, State, Strays, TreeEnded
 from procman.policy.step import Step
 from procman.policy.worker import Worker
 
@@ -38,11 +38,17 @@ class Leaders:
             case StartFailed():
                 group.start_failed(worker, fact, step)
 
-    def felt(self, fact: pulse.Felt, groups: Mapping[str, Supervisor], step: Step) -> None:
+    def felt(self, fact: pulse.Felt | Outgrown, groups: Mapping[str, Supervisor], step: Step) -> None:
         """What a check has found, or it says of itself; it may come too late, of a worker that is no more."""
         group, task = groups.get(fact.worker.group), fact.worker.task
         worker = group.slots[task].find(fact.worker) if group and task < len(group.slots) else None
-        if worker is not None:
+        if group is None or worker is None:
+            return
+        if isinstance(fact, Outgrown):
+            if why := recycle.hear(group, worker, fact, step):
+                rollout.begin(group, [worker], why)
+                step.moved[worker.id.group] = None
+        else:
             pulse.hear(worker, fact, step)
 
     def ended(self, fact: Exited | TreeEnded | Strays | MainPid, groups: Mapping[str, Supervisor], step: Step) -> None:
@@ -78,3 +84,5 @@ class Leaders:
         step.notice("worker.main_pid", "info", f"it says so: pid {fact.pid} instead of {worker.pid}", **fields)
         self._workers[fact.pid] = self._workers.pop(worker.pid)
         worker.pid = fact.pid
+        if worker.state is State.RUNNING:
+            recycle.begin(worker, step)  # it is the leader that is weighed

@@ -15,6 +15,7 @@ from procman.policy.configuration import Configuration
 from procman.policy.deadlines import Deadlines, tell_due
 from procman.policy.drain import Draining
 from procman.policy.ending import Phase, Shutdown, Stock, end_with
+from procman.policy.events import Checked, Extended, Outgrown, Ready, Said, Unready
 from procman.policy.helpers import Helpers
 from procman.policy.leaders import Leaders
 from procman.policy.operator import Operator
@@ -76,7 +77,7 @@ class Manager:
                 self._leaders.ended(event, self.groups, step)
             case events.Forked() | events.Execed() | events.StartFailed():
                 self._leaders.started(event, self.groups, step)
-            case events.Ready() | events.Unready() | events.Checked() | events.Said() | events.Extended():
+            case Ready() | Unready() | Checked() | Said() | Extended() | Outgrown():
                 self._leaders.felt(event, self.groups, step)
             case events.Left() | events.TimePassed() | events.ReopenLog():
                 self._elsewhere(event, step)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from procman import words
 from procman.plan import GroupPlan, Health
+from procman.policy import recycle
 from procman.policy.events import Check, Checked, Extended, Ready, Said, State, Unready
 from procman.policy.requests import Doing
 from procman.policy.restart import Failure
@@ -27,11 +28,12 @@ Felt = Ready | Unready | Checked | Said | Extended
 class Pulse:
     """What is known of one generation."""
 
-    __slots__ = ("begun", "doing", "failures", "fault", "health", "ready", "status", "unready", "until")
+    __slots__ = ("begun", "doing", "failures", "fault", "health", "ready", "recycle", "status", "unready", "until")
 
     def __init__(self, plan: GroupPlan) -> None:
         self.ready, self.health = plan.ready, plan.health
         """The rules that it was started with."""
+        self.recycle = plan.recycle
         self.begun = False
         """Its program runs."""
         self.unready = ""
@@ -66,6 +68,7 @@ def run(worker: Worker, reason: str, step: Step) -> None:
     worker.advance(State.RUNNING, reason, step)
     if worker.pulse.health:
         step.actions.append(Check(worker.id, worker.pulse.health))
+    recycle.begin(worker, step)
 
 
 def hear(worker: Worker, fact: Felt, step: Step) -> None:

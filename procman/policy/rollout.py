@@ -24,24 +24,27 @@ if TYPE_CHECKING:
 class Rollout:
     """One replacement of a group that is under way."""
 
-    __slots__ = ("_rest_until", "_targets", "_turns", "deadline", "group", "halted", "reason")
+    __slots__ = ("_reasons", "_rest_until", "_targets", "_turns", "deadline", "group", "halted", "reason")
 
     def __init__(self, group: str, reason: str) -> None:
         self.group = group
         self.reason = reason
+        """The latest one."""
         self.halted = ""
         """Why it has stopped before its end; empty if it has not."""
         self.deadline: float | None = None
         """When the pause is over for which somebody's turn waits."""
         self._targets: dict[int, int] = {}
         """By task: the last generation that is to go."""
+        self._reasons: dict[int, str] = {}
+        """By task, as long as it is a target: why."""
         self._turns: set[int] = set()
         """Those of the tasks whose turn it is."""
         self._rest_until = 0.0
 
     def want(self, worker: Worker) -> None:
         """Have this worker replaced; what has come, or is coming, with its task's turn waits for another."""
-        self._targets[worker.id.task] = worker.id.generation
+        self._targets[worker.id.task], self._reasons[worker.id.task] = worker.id.generation, self.reason
         self._turns.discard(worker.id.task)
 
     def awaits(self, task: int) -> int:
@@ -69,7 +72,7 @@ class Rollout:
             self._look(group, task, step)
         waiting = [task for task in self._targets if task not in self._turns and self._can_go(group, task)]
         if self.halted or group.regroup:
-            return True
+            return bool(self._targets)
         for task in waiting[: max(0, group.plan.update.parallel - len(self._turns))]:
             if step.now < self._rest_until:
                 self.deadline = self._rest_until
@@ -78,9 +81,9 @@ class Rollout:
             self._turns.add(task)
             worker = group.slots[task].worker
             if group.plan.update.order == "start-first":
-                successor.begin(group, group.slots[task], self.reason, step)
+                successor.begin(group, group.slots[task], self._reasons[task], step)
                 continue
-            worker.ask(Fate(State.STOPPED, ""), self.reason, step)
+            worker.ask(Fate(State.STOPPED, ""), self._reasons[task], step)
         return bool(self._targets)
 
     def due(self, group: Supervisor, step: Step) -> None:
@@ -113,12 +116,12 @@ class Rollout:
         if slot.other.id.generation > slot.worker.id.generation and slot.other.launch != group.plan.launch:
             self.lose_turn(task)
         if slot.other.state is State.RUNNING and successor.comes(group, slot):
-            successor.take_over(slot, self.reason, step)
+            successor.take_over(slot, self._reasons[task], step)
         else:
             successor.tend(group, slot, "overtaken by another replacement", step)
 
     def _done(self, task: int, pause: float, step: Step) -> None:
-        del self._targets[task]
+        del self._targets[task], self._reasons[task]
         if task in self._turns:
             self._turns.remove(task)
             self._rest_until = max(self._rest_until, step.now + pause)

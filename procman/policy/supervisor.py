@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from procman import words
 from procman.plan import GroupPlan, Launch
-from procman.policy import pulse, successor
+from procman.policy import pulse, recycle, successor
 from procman.policy.edition import why_stale
 from procman.policy.events import Exit, Exited, StartFailed, State
 from procman.policy.hand import Hand, keeps_up
@@ -107,6 +107,7 @@ class Supervisor:
         for worker in slot.workers:
             if worker.launch == self.plan.launch and worker.state is not State.STOPPING:
                 worker.stop = self.plan.stop
+            recycle.follow(worker, self.plan.recycle, step)
         worker = slot.worker
         stale = worker.launch != self.plan.launch
         if not changed:

@@ -45,6 +45,7 @@ from procman.policy.events import (
     StartFailed,
     TimePassed,
     Usage,
+    Weigh,
     WorkerId,
 )
 from procman.policy.requests import Answer
@@ -115,6 +116,7 @@ class ForkKernel:
                 self._facts.append(Left(0))  # whatever else the program has started is its own business
             case (
                 Check()
+                | Weigh()
                 | RunHelper()
                 | EndHelper()
                 | OpenSockets()

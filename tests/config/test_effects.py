@@ -28,6 +28,7 @@ TRIED = (
     '"stop-first"', '"start-first"',
 )  # fmt: skip
 SAMPLES: dict[str, tuple[str, ...]] = {
+    "recycle.max_rss": tuple(f'{COMMAND}recycle = {{ max_rss = "{size}" }}' for size in ("1GB", "2GB")),
     "update.order": tuple(
         f'{COMMAND}ready = {{ notify = true }}\nupdate = {{ order = "{order}" }}'
         for order in ("stop-first", "start-first")

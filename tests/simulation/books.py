@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 from typing import NamedTuple
 
-from procman.plan import Condition, GroupPlan, Restart
+from procman.plan import Condition, GroupPlan, Recycle, Restart
 from procman.policy.events import Exited, StartFailed, State, WorkerId
 
 HOPELESS = {errno.ENOENT, errno.EACCES}
@@ -36,6 +36,8 @@ class Run:
     """One process, from its spawn until nothing of its tree is left."""
 
     __slots__ = (
+        "aged_again",
+        "aged_at",
         "asked_at",
         "begun",
         "checked",
@@ -61,6 +63,7 @@ class Run:
         "stop",
         "until",
         "verdict",
+        "weighed",
         "worker",
     )
 
@@ -80,6 +83,12 @@ class Run:
         self.fault: int | None = None
         """It is ended as one that has failed: procman's own exit code if that is the last word."""
         self.spawned_at = now
+        self.weighed = Recycle()
+        """The rule by which it is weighed."""
+        self.aged_again = False
+        """It was told that it is old, and nobody has it weighed again."""
+        self.aged_at: float | None = None
+        """When it was last told that it is old; from then on its age counts anew, once it is weighed again."""
         self.pid: int | None = None
         self.error: StartFailed | None = None
         self.end: Exited | None = None

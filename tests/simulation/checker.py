@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from signal import SIGCONT, SIGKILL, SIGTERM
 
 from procman.log.jsonl import JsonLines
+from procman.plan import Recycle
 from procman.policy.events import (
     Action,
     Check,
@@ -32,6 +33,7 @@ from procman.policy.events import (
     Spawn,
     State,
     Transition,
+    Weigh,
     WorkerId,
     ZygoteOrder,
 )
@@ -91,6 +93,10 @@ def _drains(run: Run, state: State) -> bool:
     return run.stop.drain > 0 and state is State.RUNNING and run.fault is None
 
 
+def _near(one: float | None, other: float | None, slack: float) -> bool:
+    return one is other or (one is not None and other is not None and abs(one - other) <= slack)
+
+
 class Checker:
     """Reads along."""
 
@@ -147,6 +153,8 @@ class Checker:
                 self._spawned(action)
             case Check():
                 self._checks(action)
+            case Weigh():
+                self._weighed(action)
             case Drain(number):
                 self._drained(number)
             case RunHelper():
@@ -286,6 +294,20 @@ class Checker:
         if run is not None:
             need(not run.checked, f"{action} twice")
             run.checked = True
+
+    def _weighed(self, action: Weigh) -> None:
+        """By the rule of its group, from its start on, or from when it was last told that it is old."""
+        group, slot = self.site.find(action.worker)
+        run, rule = slot.run, group.plan.recycle
+        if run is None or run.pid != action.pid:
+            raise Violation(f"{action} of a worker that is not there")
+        share = 1 - rule.jitter * (action.pid * (5**0.5 - 1) / 2 % 1)
+        age = 0.0 if run.aged_at == self.site.now else self.site.now - run.spawned_at
+        after = None if rule.max_age is None else max(0.0, rule.max_age * share - age)
+        rss = None if rule.max_rss is None else rule.max_rss * share
+        right = _near(action.after, after, SLACK) and _near(action.rss, rss, 1.0)
+        need(right or self.site.replanned, f"{action}: it should be weighed after {after} for {rss}")
+        run.weighed, run.aged_again = rule if right else Recycle(0.0), False
 
     def _drained(self, number: int) -> None:
         """TERM and then KILL, each once, and KILL no sooner than it may."""

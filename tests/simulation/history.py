@@ -24,6 +24,7 @@ from procman.plan import (
     Plan,
     Python,
     Ready,
+    Recycle,
     ReloadPlan,
     Restart,
     Stop,
@@ -69,6 +70,10 @@ SOCKETS = ((), (), (Listen("web", "tcp", "::1", 80),), (Listen("web", "tcp", "::
 UPDATES = (
     *(Update(), Update(), Update(parallel=2), Update(pause=1.0), Update(parallel=9)),
     *(Update("start-first"), Update("start-first", pause=1.0), Update("start-first", parallel=2)),
+)
+RECYCLE = (
+    *(Recycle(), Recycle(), Recycle(), Recycle()),
+    *(Recycle(2.0, None, 0.0), Recycle(3.0, 1 << 20, 0.5), Recycle(None, 1 << 20)),
 )
 MOODS = ((), (), ((0.5, False),), ((0.25, False), (0.5, True)), ((0.0, True), (1.0, False), (2.0, True)))
 READY = (
@@ -132,6 +137,7 @@ class History:
             moods=random.choice(MOODS),
             words=random.choice(WORDS),
             hands_over=random.choice(((), (), (), (0.25,), (0.0, 1.0), (1.5,))),
+            outgrows=random.choice((0, 0, 1, 3)),
             checks=tuple(random.random() < 0.5 for _ in range(random.choice((0, 0, 3, 6)))),
         )
 
@@ -286,6 +292,7 @@ def _group(random: Random, name: str) -> GroupPlan:
         update=random.choice(UPDATES),
         ready=None if job else random.choice(READY),
         health=None if job else random.choice(HEALTH),
+        recycle=Recycle() if job else random.choice(RECYCLE),
     )
 
 
@@ -336,7 +343,9 @@ def _changed(random: Random, plan: Plan) -> Plan:
             when = group.restart.when if group.kind == "job" else random.choice(WHEN)
             groups[index] = group._replace(restart=_restart(random)._replace(when=when))
         case 5:
-            rule = random.choice(({"stop": _stop(random)}, {"update": random.choice(UPDATES)}))
+            rule = random.choice(
+                ({"stop": _stop(random)}, {"update": random.choice(UPDATES)}, {"recycle": random.choice(RECYCLE)})
+            )
             groups[index] = group._replace(**rule)
         case _:
             return _regrouped(random, plan)

@@ -91,6 +91,10 @@ def _check_group(site: SiteBook, name: str, group: GroupBook) -> None:
         need(slot.next is None, f"{name}:{task} was spawned and no record says so")
         if slot.run is not None:
             _check_run(site, slot.run, held_up)
+            rule, by = group.plan.recycle, slot.run.weighed
+            need(not slot.run.aged_again, f"{name}:{task} is old, and never will be again")
+            right = slot.state is not State.RUNNING or (by.max_age, by.max_rss) == (rule.max_age, rule.max_rss)
+            need(right, f"{name}:{task} is weighed by {by}")
         elif slot.state is State.BACKOFF:
             wanted = site.down_at is None and not group.gone and not group.gave_up and task not in group.held
             need(wanted, f"{name}:{task} waits in vain")

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from signal import SIGKILL
 from typing import assert_never
 
-from procman.plan import Plan
+from procman.plan import Plan, Recycle
 from procman.policy.events import (
     Checked,
     Demanded,
@@ -26,6 +26,7 @@ from procman.policy.events import (
     Loaded,
     LoadFailed,
     MainPid,
+    Outgrown,
     OutputLost,
     Ready,
     ReopenLog,
@@ -128,11 +129,13 @@ class SiteBook:
             run.verdict = self._judge(run, fact)
             self._over(run)
 
-    def _felt(self, fact: Forked | MainPid | Felt) -> None:
+    def _felt(self, fact: Forked | MainPid | Felt | Outgrown) -> None:
         if isinstance(fact, MainPid):
             run = self._run(fact.worker)
             assert run.pid is not None, "who has a leader has a pid"
             run.pid, self.by_pid[fact.pid] = fact.pid, self.by_pid.pop(run.pid)
+            if run.weighed != Recycle():
+                run.weighed = Recycle(0.0)  # by its old pid, which is wrong
             return
         if isinstance(fact, Forked):
             run = self.by_pid[fact.pid] = self._run(fact.worker)
@@ -140,8 +143,20 @@ class SiteBook:
             return
         group = self.groups.get(fact.worker.group)
         slot = group.find(fact.worker) if group and fact.worker.task in group.slots else None
-        if slot is not None and slot.run is not None and slot.run.worker == fact.worker:
+        if slot is None or slot.run is None or slot.run.worker != fact.worker:
+            return
+        if not isinstance(fact, Outgrown):
             feel(slot, slot.run, fact, self.now)
+        elif slot.state is State.RUNNING:
+            self._outgrown(fact, slot.run)
+
+    def _outgrown(self, fact: Outgrown, run: Run) -> None:
+        """Its turn to be replaced comes, unless a replacement has halted."""
+        if fact.rss is None:
+            run.aged_at, run.aged_again = self.now, True
+        turns = self.turns[fact.worker.group]
+        if not turns.is_due(run) and not (turns.halted and turns.old):
+            turns.want([run])
 
     def _counted(self, fact: Strays | Left) -> None:
         if isinstance(fact, Left):
@@ -199,7 +214,8 @@ class SiteBook:
     def keeps(self, run: Run) -> bool:
         """Whether this very run should go on, as far as it is not to be replaced."""
         group = self.groups[run.worker.group]
-        kept = self.stands(group) and self.wants(run.worker) and run.fault is None and group.regroup is None
+        kept = self.stands(group) and not group.unmet and self.wants(run.worker)
+        kept = kept and run.fault is None and group.regroup is None
         return kept and (self.has_turn(run) or not group.is_beside(run))
 
     def has_turn(self, run: Run) -> bool:
@@ -275,7 +291,7 @@ class SiteBook:
                 self._counted(event)
             case HelperEnded() | HelperReady() | HelperFailed():
                 self._told_of_helper(event)
-            case Forked() | Execed() | Ready() | Unready() | Checked() | Said() | Extended() | MainPid():
+            case Forked() | Execed() | Ready() | Unready() | Checked() | Said() | Extended() | MainPid() | Outgrown():
                 self._felt(event)
             case OutputLost() | ReopenLog() | Departed() | Due() | Demanded() | Touched():
                 pass  # the last two are `runs.py`'s to check

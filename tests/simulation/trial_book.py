@@ -30,6 +30,8 @@ class TrialBook:
     def __init__(self) -> None:
         self.good: list[Plan | None] = []
         """The last one last; None for what was kept from before and means nothing."""
+        self._before: list[Plan | None] = []
+        """What was good before the last one was proved."""
         self._kept: list[Plan | None] = []
         """What the kernel was told to keep, the last time."""
         self.plan: Plan | None = None
@@ -79,6 +81,7 @@ class TrialBook:
         self, now: float, groups: Mapping[str, GroupBook], wants: Mapping[str, set[int]], coming: Collection[str]
     ) -> None:
         """Whether its time is over, and all that is wanted of its groups is up, with no code that is still coming."""
+        self._before = self.good
         if self.plan is None or now < self.until:
             return
         down = [
@@ -136,7 +139,9 @@ class TrialBook:
         return last
 
     def close(self) -> None:
-        """The site is told to end: nothing is judged any more."""
+        """The site is told to end: nothing is judged any more, not even what was due at this instant."""
+        if self.verdict:
+            self.good = self._before
         self.plan, self.lost, self.verdict = None, False, ""
 
     def _failed(self) -> bool:

@@ -47,6 +47,17 @@ def test_a_new_one_that_is_never_ready_is_ended_and_the_old_one_stays(tmp_path: 
         assert site.words == ["bye 1"]
 
 
+def test_one_that_is_old_is_replaced_without_a_gap(tmp_path: Path) -> None:
+    old = 'recycle = { max_age = "1s", jitter = 0 }'
+    text = site_of(group("a", WELL, 'ready = { fd = 5, timeout = "30s" }', START_FIRST, old))
+    with up(tmp_path, text) as site:
+        site.until("worker.stopped", "a:0")
+        stopping = site.told("worker.stopping", "a:0")[0]
+        assert stopping["reason"].startswith("recycled: it has run for 1s: generation 2 is ready")
+        assert site.words[0] == "bye 1"
+        assert site.stop() == 0
+
+
 def test_a_stop_while_both_are_there_ends_both(tmp_path: Path) -> None:
     with up(tmp_path, shop(WELL)) as site:
         site.until("worker.running", "a:0")

@@ -10,7 +10,7 @@ from procman.config import model
 from procman.config.compile.checks import health_of, ready_of
 from procman.config.compile.launch import launch_of
 from procman.config.compile.paths import absolute, base_of, default_name, path_or_off
-from procman.config.compile.restart import restart_of, update_of
+from procman.config.compile.restart import recycle_of, restart_of, update_of
 from procman.config.compile.surroundings import Surroundings
 
 __all__ = ["Surroundings", "compile_site", "default_name"]
@@ -61,6 +61,7 @@ def _group(name: str, group: model.Group, around: Surroundings) -> plan.GroupPla
         schedule=_schedule(group),
         deadline=group.deadline,
         update=update_of(group),
+        recycle=recycle_of(group),
         ready=ready_of(group),
         health=health_of(group),
     )

@@ -14,6 +14,12 @@ def update_of(group: model.Group) -> plan.Update:
     return plan.Update(order, update.parallel, update.pause)
 
 
+def recycle_of(group: model.Group) -> plan.Recycle:
+    """When its workers are replaced for their age or size; a job ends by itself."""
+    recycle = group.recycle
+    return plan.Recycle() if group.kind == "job" else plan.Recycle(recycle.max_age, recycle.max_rss, recycle.jitter)
+
+
 def restart_of(group: model.Group) -> plan.Restart:
     """The restart policy of a group."""
     restart, backoff = group.restart, group.restart.backoff

@@ -13,7 +13,7 @@ from procman.config.model import environment, privileges
 from procman.config.model.output import OutputOption
 from procman.config.model.restart import Restart
 from procman.config.model.stop import Stop
-from procman.config.model.update import Update
+from procman.config.model.update import Recycle, Update
 from procman.config.table import Table, option
 from procman.config.values import BadValueError, show
 
@@ -151,4 +151,5 @@ class Defaults(Table):
     restart: Restart = option({}, "The restart policy.")
     stop: Stop = option({}, "How workers are stopped.")
     update: Update = option({}, "How workers are replaced.")
+    recycle: Recycle = option({}, "When workers are replaced for their age or size.")
     output: OutputOption = option({}, "Where the output of workers goes: a name as in its `to`, or a table.")

@@ -32,6 +32,7 @@ from procman.policy.events.actions import (
     SiteState,
     Spawn,
     WatchList,
+    Weigh,
     ZygoteOrder,
 )
 from procman.policy.events.facts import (
@@ -51,6 +52,7 @@ from procman.policy.events.facts import (
     Loaded,
     LoadFailed,
     MainPid,
+    Outgrown,
     OutputLost,
     Ready,
     Said,
@@ -104,6 +106,7 @@ __all__ = [
     "Notice",
     "OpenSockets",
     "Outcome",
+    "Outgrown",
     "OutputLost",
     "Print",
     "PumpRules",
@@ -130,6 +133,7 @@ __all__ = [
     "Unready",
     "Usage",
     "WatchList",
+    "Weigh",
     "Wish",
     "WorkerId",
     "ZygoteOrder",

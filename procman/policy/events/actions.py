@@ -30,6 +30,20 @@ class Check(NamedTuple):
     health: Health
 
 
+class Weigh(NamedTuple):
+    """Tell by `Outgrown` when a worker has run for long enough, or has grown too large; until its leader ends.
+
+    Another one for the same worker takes the place of this one.
+    """
+
+    worker: WorkerId
+    pid: int
+    after: float | None
+    """Seconds from now; None: it may become as old as it likes."""
+    rss: int | None
+    """More bytes than so many are too many; None: it may grow."""
+
+
 class Signal(NamedTuple):
     """Send a signal to a worker that has been forked and whose tree has not ended."""
 
@@ -176,6 +190,7 @@ class ConfigureLog(NamedTuple):
 Action = (
     Spawn
     | Check
+    | Weigh
     | Signal
     | Drain
     | RunHelper

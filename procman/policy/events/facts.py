@@ -71,6 +71,14 @@ class MainPid(NamedTuple):
     """Why it is not followed, and the leader is this one still; empty if it is."""
 
 
+class Outgrown(NamedTuple):
+    """A worker that is weighed has reached a limit: its age, once, or its size, at each look."""
+
+    worker: WorkerId
+    rss: int | None = None
+    """Bytes; None: it is its age."""
+
+
 Stage = Literal["fork", "listen", "secret", "setup", "cwd", "exec"]
 """What failed: there was no process; a socket; a secret; an option; its directory; its program."""
 
@@ -219,6 +227,7 @@ Fact = (
     | Said
     | Extended
     | MainPid
+    | Outgrown
     | StartFailed
     | Exited
     | TreeEnded
