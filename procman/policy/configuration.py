@@ -71,7 +71,7 @@ class Configuration:
         if isinstance(result, LoadFailed):
             reject(asked, result, step)
             return site.phase is Phase.RUNNING or self.loads.busy
-        self.conclude(site, step)
+        self.conclude(site, step, overtaken=True)
         if resets(asked):
             for group in site.groups.values():
                 group.hand.forget()
@@ -120,9 +120,9 @@ class Configuration:
         if self.trial:
             self.trial.look_for_refused(groups)
 
-    def conclude(self, site: Site, step: Step) -> None:
-        """After all else: a plan that has failed makes room for the last good one. (Acting on what is only heard
-        now could hit a process that is gone.)
+    def conclude(self, site: Site, step: Step, *, overtaken: bool = False) -> None:
+        """After all else: a plan that has failed makes room for the last good one, unless another one comes just now.
+        (Acting on what is only heard now could hit a process that is gone.)
         """
         trial = self._probation.end()
         if trial is None:
@@ -135,6 +135,7 @@ class Configuration:
         step.notice("config.failed", "error", trial.failure, digest=digest)
         if trial.is_lost:
             step.trial = None
+        if trial.is_lost and not overtaken:
             site.apply(self._probation.good[0], step, trial.failure, trial.groups)
 
     def close(self, step: Step) -> None:

@@ -182,7 +182,11 @@ class Checker:
         group, slot = self.site.find(worker)
         need(self.site.down_at is None, f"{worker} is started while the site ends")
         need(self.site.wants(worker), f"{worker} is started and not wanted")
-        need(action.launch == group.plan.launch, f"{worker} is started by an old plan")
+        stale = action.launch != group.plan.launch
+        need(
+            not stale or self.site.passed_launches.get(worker.group) == action.launch,
+            f"{worker} is started by an old plan",
+        )
         if slot.run is not None and slot.run.final is None:
             slot = self._succeeds(slot.run, worker)
         elif slot.run is not None:
@@ -191,6 +195,9 @@ class Checker:
         fresh = (action.ready, action.health) == (group.plan.ready, group.plan.health)
         need(fresh, f"{worker} is started with old rules for readiness and health")
         slot.next = Run(worker, group.plan, self.site.now)
+        slot.next.launch = action.launch
+        if stale:  # it is to go as soon as it may
+            self.site.turns[worker.group].want([slot.next])
 
     def _succeeds(self, old: Run, new: WorkerId) -> SlotBook:
         """It starts beside another one: the place of a successor, if it may be one."""
@@ -341,8 +348,8 @@ class Checker:
 
     def _guarded(self, action: GuardRules) -> None:
         """The guard is what the plan says, and is started for a reason."""
-        if self.site.replanned and action != self.site.guard and action == self._guard:
-            return  # it fell in the step in which its rules changed: it was started, and then told the new ones
+        if self.site.replanned and action != self.site.guard and action in (self._guard, self.site.passed_guard):
+            return  # it fell in the step in which its rules changed, or they changed twice: the right ones follow
         self._guard = action
         need(action == self.site.guard, f"the guard is to be {action} instead of {self.site.guard}")
         due = self.site.guard_falls.due

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from signal import SIGKILL
 from typing import assert_never
 
-from procman.plan import Plan, Recycle
+from procman.plan import Launch, Plan, Recycle
 from procman.policy.events import (
     Checked,
     Demanded,
@@ -75,6 +75,9 @@ class SiteBook:
         """Runs that were told to end in this step."""
         self.replanned = False
         """Whether another plan came in force in this step."""
+        self.passed_launches: dict[str, Launch] = {}
+        """By group: what workers were started with by a plan that was in force only within this step."""
+        self.passed_guard: GuardRules | None = None
         self.dismissed: list[Run] = []
         """Whom a plan that was in force only within this step has not kept."""
         self.loading = False
@@ -246,6 +249,7 @@ class SiteBook:
         """Note what an event means."""
         self.now = now
         self.changed, self.told, self.replanned, self.dismissed = set(), [], False, []
+        self.passed_launches, self.passed_guard = {}, None
         self.more_strays = False
         self.operator.begin()
         self.trial.verdict = ""
@@ -264,6 +268,8 @@ class SiteBook:
         if self.trial.lost:
             plan, fresh = self.trial.take_back()
             self._apply(plan, fresh)
+            self.passed_guard = self.guard
+            self.passed_launches = {name: group.plan.launch for name, group in self.groups.items()}
             self.dismissed = [run for run in self.by_pid.values() if not self.keeps(run)]
 
     def _wanted(self, group: GroupBook) -> set[int]:
@@ -394,7 +400,7 @@ class SiteBook:
             self.loading = False
             return
         if isinstance(answer, Loaded):
-            self._go_back()
+            self.trial.lost = False  # if it is, this plan comes in its place
             for group in self.groups.values() if reset else ():
                 group.forget_hand()
             self._apply(answer.plan)
