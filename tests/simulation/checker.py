@@ -151,10 +151,8 @@ class Checker:
         match action:
             case Spawn():
                 self._spawned(action)
-            case Check():
-                self._checks(action)
-            case Weigh():
-                self._weighed(action)
+            case Check() | Weigh():
+                self._watched(action)
             case Drain(number):
                 self._drained(number)
             case RunHelper():
@@ -295,7 +293,10 @@ class Checker:
         run.joins = fresh and group.regroup is not None
         self.site.told.append(run)
 
-    def _checks(self, action: Check) -> None:
+    def _watched(self, action: Check | Weigh) -> None:
+        if isinstance(action, Weigh):
+            self._weighed(action)
+            return
         run = self.site.find(action.worker)[1].run
         need(run and run.health == action.health, f"{action} is not what {action.worker} was started with")
         if run is not None:
