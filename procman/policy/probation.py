@@ -173,8 +173,13 @@ class Probation:
 
     def before(self) -> Version | GoodPlan | None:
         """Where a rollback by hand leads: from a trial to the last good plan, else to the one before it."""
-        earlier: list[Version | GoodPlan] = [*(self.good if self.trial else self.good[1:]), *self.older]
+        earlier: list[Version | GoodPlan] = [*self._earlier, *self.older]
         return earlier[0] if earlier else None
+
+    @property
+    def _earlier(self) -> list[Version]:
+        """Those since the start that come before what is in force."""
+        return self.good if self.trial else self.good[1:]
 
     def forget(self, kept: GoodPlan) -> None:
         """Nobody can go back to this one."""
@@ -182,10 +187,10 @@ class Probation:
 
     def return_to(self, version: Version) -> None:
         """A rollback by hand: what came after this one was not good."""
-        since_start = self.good if self.trial else self.good[1:]
+        earlier = self._earlier
         self.close("rolled back by hand")
-        if since_start:
-            self.good = since_start
+        if earlier:
+            self.good = earlier
         else:
             self.good, self.older = [version], self.older[1:]
 

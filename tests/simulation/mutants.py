@@ -83,7 +83,7 @@ FAULTS: dict[str, tuple[str, str]] = {
     "the end of a pause is not heard": ("self.deadline = self._rest_until", "self.deadline = None"),
     "the old one ends before its successor is ready": ("if slot.other.state is State.RUNNING and", "if"),
     "a ready successor does not take over": (
-        "            successor.take_over(slot, self.reason, step)\n",
+        "            successor.take_over(slot, self._reasons[task], step)\n",
         "            pass\n",
     ),
     "the old one is not told to end": ("        old.ask(", "        old.end("),
@@ -151,7 +151,7 @@ FAULTS: dict[str, tuple[str, str]] = {
     "the guard is not told who adopts": (" for group in plan.groups if group.launch.adopt)", " for group in ())"),
     "a guard is started in the drain": ("        self._helpers.close()\n", ""),
     "ready without having shown it": ("if rule is None:\n        run(", "if True:\n        run("),
-    "never ready and waited for": ("else rule.timeout), step)", "else 1e9), step)"),
+    "never ready and waited for": ('"delay" else rule.timeout)\n', '"delay" else 1e9)\n'),
     "never ready has the wrong code": (
         'give_up(worker, Failure("start", f"not ready within',
         'give_up(worker, Failure("exit", f"not ready within',
