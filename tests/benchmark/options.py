@@ -13,6 +13,8 @@ import sys
 from time import perf_counter
 
 from procman.kernel.fork import answer
+from procman.kernel.given import NOTHING, Given
+from procman.kernel.hierarchy import home
 from procman.kernel.program import SpawnError
 from procman.kernel.spawn import Spawner
 from procman.plan import Launch, Limit, Privileges
@@ -51,32 +53,48 @@ OPTIONS: dict[str, Launch] = {
 _BOOT = "import sys; sys.path.append(sys.argv[1]); import procman.cli.core, tests.benchmark.options as o; o.measure()"
 
 
+def _cgroup() -> tuple[str, Given]:
+    """A leaf in which the worker begins, as `cgroup = true` gives it one; without a path where none can be made."""
+    try:
+        place = f"{home()}/procman-benchmark-{os.getpid()}"
+        os.mkdir(place)  # noqa: PTH102 - as the core does it
+    except OSError:
+        return "", NOTHING
+    return place, NOTHING._replace(cgroup=f"{place}/cgroup.procs")
+
+
 def measure() -> None:
     """The side of the core: for each option the median seconds in the spawn call, and until exec, as JSON."""
     spawner = Spawner()
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in OPTIONS}
+    place, given = _cgroup()
+    subjects = {name: (launch, NOTHING) for name, launch in OPTIONS.items()} | {"cgroup = true": (_PLAIN, given)}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in subjects}
     for _ in range(ROUNDS):
-        for name, launch in OPTIONS.items():
+        for name, (launch, given) in subjects.items():
+            if name == "cgroup = true" and not place:
+                continue
             try:
                 _start(spawner, _PLAIN)  # so that each of them finds the caches alike
-                times[name].append(_start(spawner, launch))
+                times[name].append(_start(spawner, launch, given))
             except SpawnError:
                 continue  # not permitted to whoever measures
+    if place:
+        os.rmdir(place)  # noqa: PTH106 - as above
     medians = {
         name: [sorted(column)[len(column) // 2] for column in zip(*found, strict=True)] for name, found in times.items()
     }
     print(json.dumps(medians))  # noqa: T201
 
 
-def _start(spawner: Spawner, launch: Launch) -> tuple[float, float]:
+def _start(spawner: Spawner, launch: Launch, given: Given = NOTHING) -> tuple[float, float]:
     worker = WorkerId("benchmark", 0, 1)
     begun = perf_counter()
-    if not spawner.must_fork(launch):
+    if not spawner.must_fork(launch, given):
         pid = spawner.spawn(worker, launch)
         held_up = until_exec = perf_counter() - begun
         os.waitpid(pid, 0)
         return held_up, until_exec
-    pid, pipe = spawner.fork(worker, launch)
+    pid, pipe = spawner.fork(worker, launch, given)
     held_up = perf_counter() - begun
     select.select([pipe], [], [])
     until_exec = perf_counter() - begun

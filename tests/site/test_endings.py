@@ -32,6 +32,15 @@ def test_a_site_that_was_asked_to_stop_ends_with_0_whatever_its_main_group_says(
         assert site.stop() == 0
 
 
+def test_a_core_that_was_dumped_is_told(tmp_path: Path) -> None:
+    options = ('limits = { core = "unlimited" }', 'restart = { when = "never" }', f'cwd = "{tmp_path}"')
+    with up(tmp_path, site_of(group("a", "kill -ABRT $$", *options))) as site:
+        failed = site.until("worker.failed", "a:0")
+        assert (failed["signal"], failed.fields.get("cause")) == ("SIGABRT", "core"), failed["reason"]
+        assert failed["reason"].startswith("killed by SIGABRT (core dumped)")
+        assert site.wait() == 10
+
+
 def test_the_nine_outcomes_of_the_restart_policy(tmp_path: Path) -> None:
     """A worker that ends once, in each of three ways, and would stay from its second run on."""
     groups = [
