@@ -33,8 +33,10 @@ if os.fork() == 0:
         os.execve("/bin/sh", ["sh", "-c", deaf + "echo escaped; exec sleep 3600"], {})
     os._exit(0)
 os.wait()
+print("left", flush=True)
 signal.pause()
 """
+"""It has a stray that runs once it says `escaped`, and whose parent is gone once it says `left`."""
 root_only = pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a /dev")
 
 
@@ -124,6 +126,7 @@ def test_a_stray_ends_with_the_site_in_bounded_time(
 ) -> None:
     with up(tmp_path, site_of(group("api", [*python(STRAY), word])), before=before) as site:
         site.until_said("escaped")
+        site.until_said("left")
         began = monotonic()
         assert site.stop() == 0
         assert waits <= monotonic() - began < waits + 20
