@@ -7,7 +7,7 @@ worker whose turn it is ends and another one starts; start-first, the other way 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from procman.policy import successor
 from procman.policy.events import State
@@ -21,10 +21,18 @@ if TYPE_CHECKING:
     from procman.policy.supervisor import Supervisor
 
 
+class Target(NamedTuple):
+    """Who is to go, of one task."""
+
+    generation: int
+    """The last one that is to."""
+    reason: str
+
+
 class Rollout:
     """One replacement of a group that is under way."""
 
-    __slots__ = ("_reasons", "_rest_until", "_targets", "_turns", "deadline", "group", "halted", "reason")
+    __slots__ = ("_rest_until", "_targets", "_turns", "deadline", "group", "halted", "reason")
 
     def __init__(self, group: str, reason: str) -> None:
         self.group = group
@@ -34,22 +42,20 @@ class Rollout:
         """Why it has stopped before its end; empty if it has not."""
         self.deadline: float | None = None
         """When the pause is over for which somebody's turn waits."""
-        self._targets: dict[int, int] = {}
-        """By task: the last generation that is to go."""
-        self._reasons: dict[int, str] = {}
-        """By task, as long as it is a target: why."""
+        self._targets: dict[int, Target] = {}
+        """By task."""
         self._turns: set[int] = set()
         """Those of the tasks whose turn it is."""
         self._rest_until = 0.0
 
     def want(self, worker: Worker) -> None:
         """Have this worker replaced; what has come, or is coming, with its task's turn waits for another."""
-        self._targets[worker.id.task], self._reasons[worker.id.task] = worker.id.generation, self.reason
+        self._targets[worker.id.task] = Target(worker.id.generation, self.reason)
         self._turns.discard(worker.id.task)
 
     def awaits(self, task: int) -> int:
         """The first generation of a task that will do; 0 if any will."""
-        return self._targets.get(task, -1) + 1
+        return self._targets[task].generation + 1 if task in self._targets else 0
 
     def has_turn(self, task: int) -> bool:
         return task in self._turns
@@ -81,9 +87,9 @@ class Rollout:
             self._turns.add(task)
             worker = group.slots[task].worker
             if group.plan.update.order == "start-first":
-                successor.begin(group, group.slots[task], self._reasons[task], step)
+                successor.begin(group, group.slots[task], self._targets[task].reason, step)
                 continue
-            worker.ask(Fate(State.STOPPED, ""), self._reasons[task], step)
+            worker.ask(Fate(State.STOPPED, ""), self._targets[task].reason, step)
         return bool(self._targets)
 
     def due(self, group: Supervisor, step: Step) -> None:
@@ -94,7 +100,7 @@ class Rollout:
     def _can_go(self, group: Supervisor, task: int) -> bool:
         """Whether its worker is one that can be told to end; else it is on its way already, or has no process yet."""
         worker = group.slots[task].worker
-        old = worker.id.generation == self._targets[task] and group.slots[task].other is None
+        old = worker.id.generation == self._targets[task].generation and group.slots[task].other is None
         return old and worker.state in (State.STARTING, State.RUNNING) and worker.pid is not None
 
     def _look(self, group: Supervisor, task: int, step: Step) -> None:
@@ -103,7 +109,7 @@ class Rollout:
             self._look_beside(group, slot, step)
         if slot is None or not group.wants(slot.worker):
             self._done(task, 0.0, step)
-        elif slot.worker.id.generation > self._targets[task] and slot.other is None:
+        elif slot.worker.id.generation > self._targets[task].generation and slot.other is None:
             if slot.worker.state in (State.RUNNING, State.EXITED):
                 self._done(task, group.plan.update.pause, step)
             elif slot.worker.state is State.FAILED:
@@ -116,12 +122,12 @@ class Rollout:
         if slot.other.id.generation > slot.worker.id.generation and slot.other.launch != group.plan.launch:
             self.lose_turn(task)
         if slot.other.state is State.RUNNING and successor.comes(group, slot):
-            successor.take_over(slot, self._reasons[task], step)
+            successor.take_over(slot, self._targets[task].reason, step)
         else:
             successor.tend(group, slot, "overtaken by another replacement", step)
 
     def _done(self, task: int, pause: float, step: Step) -> None:
-        del self._targets[task], self._reasons[task]
+        del self._targets[task]
         if task in self._turns:
             self._turns.remove(task)
             self._rest_until = max(self._rest_until, step.now + pause)

@@ -83,7 +83,7 @@ FAULTS: dict[str, tuple[str, str]] = {
     "the end of a pause is not heard": ("self.deadline = self._rest_until", "self.deadline = None"),
     "the old one ends before its successor is ready": ("if slot.other.state is State.RUNNING and", "if"),
     "a ready successor does not take over": (
-        "            successor.take_over(slot, self._reasons[task], step)\n",
+        "            successor.take_over(slot, self._targets[task].reason, step)\n",
         "            pass\n",
     ),
     "the old one is not told to end": ("        old.ask(", "        old.end("),
@@ -101,8 +101,8 @@ FAULTS: dict[str, tuple[str, str]] = {
         "        pass\n",
     ),
     "done while the predecessor is there": (
-        "self._targets[task] and slot.other is None:",
-        "self._targets[task]:",
+        "self._targets[task].generation and slot.other is None:",
+        "self._targets[task].generation:",
     ),
     "a halted replacement goes on by any reload": (
         "if changed:  # else a replacement",
