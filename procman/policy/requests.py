@@ -150,7 +150,7 @@ class WorkerStatus(NamedTuple):
     uptime_s: float | None
     """Of the run that is going on."""
     delay_s: float | None
-    """Until its next start, until it is to be ready, or until it is killed; None if nothing is due."""
+    """Until its next start, until it is to be ready, or until it is told to end or killed; None if nothing is due."""
     held: bool
     """Whether an operator stopped it."""
     last_exit: str | None

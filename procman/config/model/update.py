@@ -31,7 +31,7 @@ Age = Annotated[float, PlainValidator(_age), fields.spelled(values.DURATION_PATT
 
 
 class Update(Table):
-    """How workers are replaced by a restart by hand, or by a reload that changed what they are started with."""
+    """How workers are replaced: by a restart by hand, by a reload that changed their start, or by `recycle`."""
 
     order: plan.UpdateOrder = option(
         "stop-first",
