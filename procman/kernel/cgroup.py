@@ -39,9 +39,9 @@ class Leaf:
         """Unique within the site."""
         return self.path.rpartition("/")[2]
 
-    def populated(self) -> bool:
-        """Whether anybody in it lives."""
-        return hierarchy.populated(self.path)
+    def watch(self) -> int | None:
+        """See `hierarchy.watch`."""
+        return hierarchy.watch(self.path)
 
     def oom_kills(self) -> int:
         """How many of it the kernel has killed for want of memory."""

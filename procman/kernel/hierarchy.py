@@ -133,6 +133,24 @@ def populated(path: str) -> bool:
     return dict(zip(words[::2], words[1::2], strict=True)).get("populated") == "1"
 
 
+def watch(path: str) -> int | None:
+    """A descriptor that has EPOLLPRI when that may have changed, if anybody who lives is in it, or below; else None.
+
+    Raises OSError where no descriptor is left to look with.
+    """
+    try:
+        events = os.open(f"{path}/cgroup.events", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        if _says_populated(events):
+            return events
+    except OSError:  # it has just been removed
+        pass
+    os.close(events)
+    return None
+
+
 def kill(path: str) -> None:
     """SIGKILL to all in it at once, who is just being forked included. Raises OSError before Linux 5.14."""
     write(f"{path}/cgroup.kill", "1")
@@ -152,10 +170,15 @@ def _wait_until_empty(events: int) -> None:
     poll = select.poll()
     poll.register(events, select.POLLPRI)
     try:
-        while b"populated 1" in os.pread(events, 4096, 0) and poll.poll(_LONGEST_DEATH_MS):
+        while _says_populated(events) and poll.poll(_LONGEST_DEATH_MS):
             pass
     except OSError:
         return  # it is removed already
+
+
+def _says_populated(events: int) -> bool:
+    """What this `cgroup.events` says; a change is told against what was read last."""
+    return b"populated 1" in os.pread(events, 4096, 0)
 
 
 def _remove(path: str) -> None:

@@ -22,10 +22,11 @@ from procman.kernel.guard import Guard as Guarding
 from procman.kernel.helpers import Helpers
 from procman.kernel.kinds import helper_kinds
 from procman.kernel.loaders import Loaders
+from procman.kernel.lookout import Lookout
 from procman.kernel.main_pid import MainPids
 from procman.kernel.poller import Poller
 from procman.kernel.pump import Pump
-from procman.kernel.reaper import DEATHS_IN_A_ROW, Death, reap
+from procman.kernel.reaper import Reaper
 from procman.kernel.say import say
 from procman.kernel.scales import Scales
 from procman.kernel.signals import SignalPipe
@@ -42,7 +43,6 @@ from procman.policy.events import (
     Drain,
     EndHelper,
     Event,
-    Exited,
     HelperEnded,
     Identify,
     KeepPlans,
@@ -83,9 +83,9 @@ class LinuxKernel:
     """`loop.Kernel` over Linux. One in a process: signals and children belong to the process as a whole."""
 
     __slots__ = (
-        "_alarms", "_cgroups", "_checks", "_children_may_have_ended", "_dead", "_drain", "_facts", "_facts_in_a_row",
-        "_guard", "_helpers", "_loaders", "_log", "_poller", "_scales", "_signals", "_spawner", "_starter", "_trees",
-        "ask", "pump", "tell", "timers",
+        "_alarms", "_cgroups", "_checks", "_drain", "_facts", "_facts_in_a_row", "_guard", "_helpers", "_loaders",
+        "_log", "_lookout", "_poller", "_reaper", "_scales", "_signals", "_spawner", "_starter", "_trees", "ask",
+        "pump", "tell", "timers",
     )  # fmt: skip
 
     def __init__(
@@ -103,9 +103,8 @@ class LinuxKernel:
         self._facts: deque[Event] = deque()
         self.tell = self._facts.append  # has `wait` give an event, in its turn
         self._facts_in_a_row = 0
-        self._children_may_have_ended = True
-        self._dead: deque[Death] = deque()
-        self._trees = Trees(self._tell_of_trees, self._children_of_its_own)
+        self._lookout = Lookout(poller)
+        self._trees = Trees(self._lookout, self._tell_of_trees, self._children_of_its_own)
         self._cgroups = Cgroups()
         self._drain = Draining(poller, self._facts.append, self._children_of_its_own, self._cgroups.members)
         self._signals = SignalPipe(poller, self._signalled)  # before the first child: CHLD may be ignored still
@@ -126,6 +125,10 @@ class LinuxKernel:
         self._helpers = Helpers(kinds, self.tell)
         self._loaders = Loaders(poller, self._spawner, loader_argv, load_timeout_s, self._facts.append)
         self.ask = self._loaders.ask  # has the loader answer a question
+        owners = self._loaders, self._checks, self._helpers
+        self._reaper = Reaper(
+            self._facts, self._trees, self._starter, self._guard, self._drain, owners, self._checks.hear_out
+        )
         self.timers = Timers(self._loaders, self.pump, self._alarms)
 
     def now(self) -> float:
@@ -145,13 +148,16 @@ class LinuxKernel:
             self.timers.due(now)
             if self._facts:
                 self._poller.poll(0)
-            elif self._dead or self._children_may_have_ended:
-                ended = self._end()
+            elif self._reaper.due:
+                ended = self._reaper.end()
                 if ended is not None:
                     self._poller.poll(0)
                     return ended
+            elif self._lookout.due:
+                self._trees.settle()
             elif self._drain.due:
-                self._children_may_have_ended = self._drain.look()
+                if self._drain.look():
+                    self._reaper.look_again()
             else:
                 self._poller.poll(self._timeout(deadline, now))
 
@@ -219,7 +225,7 @@ class LinuxKernel:
     # --- waiting ---------------------------------------------------------------------------------------
 
     def _signalled(self, wishes: list[Wish]) -> None:
-        self._children_may_have_ended = True  # after any signal: the pipe may have been full when CHLD came
+        self._reaper.look_again()  # after any signal: the pipe may have been full when CHLD came
         self._facts.extend(wishes)
 
     def _timeout(self, deadline: float | None, now: float) -> float | None:
@@ -227,41 +233,9 @@ class LinuxKernel:
         return None if deadline is None else min(max(deadline - now, 0.0), _LONGEST_SLEEP_S)
 
     def _begun(self, worker: WorkerId, pid: int) -> None:
-        for death in [one for one in self._dead if one.pid == pid]:  # whose number it has been given
-            self._dead.remove(death)
-            self._facts.appendleft(self._tell_end(death))
+        self._reaper.is_given_away(pid)
         self._trees.begun(pid, worker, self._cgroups.leaf(worker))
         self._guard.told(pid, worker.group)
-
-    # --- reaping ---------------------------------------------------------------------------------------
-
-    def _end(self) -> Event | None:
-        """One child's end, or what has to be told before it; None if nobody has ended (or it was a helper)."""
-        if not self._dead:
-            self._dead += reap(self._trees, self._is_a_helper, self._checks.hear_out)
-            self._children_may_have_ended = len(self._dead) >= DEATHS_IN_A_ROW
-            if self._facts:  # who is to follow one that has ended is told before its end
-                return self._facts.popleft()
-        if not self._dead:
-            return None
-        if self._dead[0].pid in self._starter:
-            self._starter.settle(self._dead[0].pid)
-            return self._facts.popleft()
-        return self._tell_end(self._dead.popleft())
-
-    def _tell_end(self, death: Death) -> Exited:
-        said = self._starter.reaped(death.pid)
-        if not death.leftover:
-            self._guard.forget(death.pid)
-        self._drain.reaped()
-        return death.fact(said)
-
-    def _is_a_helper(self, pid: int, code: int) -> bool:
-        """Whether this child that is gone was one of procman's own; then its owner knows now."""
-        is_one = any(owner.reaped(pid, code) for owner in (self._loaders, self._checks, self._helpers))
-        if is_one:
-            self._guard.forget(pid)
-        return is_one
 
     def _tell_of_trees(self, fact: TreeEnded | Strays) -> None:
         if isinstance(fact, TreeEnded):

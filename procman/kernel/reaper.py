@@ -1,4 +1,4 @@
-"""The dead, reaped all at once, with a look at whom they have left. It decides nothing, and tells nobody.
+"""The dead, reaped all at once, with a look at whom they have left, and told one at a time. It decides nothing.
 
 Whoever dies leaves its children to the core before it can be reaped. So the look comes first, when the list of children
 has grown only, and is read on from where it ended; if more have died meanwhile, one more look is for all of them.
@@ -7,12 +7,15 @@ has grown only, and is read on from where it ended; if more have died meanwhile,
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from procman.kernel.starter import draw
+from procman.kernel.drain import Drain
+from procman.kernel.guard import Guard
+from procman.kernel.starter import Starter, draw
 from procman.kernel.trees import Trees
-from procman.policy.events import Cause, Exited, Usage
+from procman.policy.events import Cause, Event, Exited, Usage
 
 if TYPE_CHECKING:
     import resource
@@ -36,6 +39,77 @@ class Death(NamedTuple):
         usage = Usage(self.rusage.ru_utime + self.rusage.ru_stime, self.rusage.ru_maxrss * 1024)
         exit_code, number = (code, None) if code >= 0 else (None, -code)
         return Exited(self.pid, exit_code, number, usage, self.leftover, draw(), said, self.cause)
+
+
+class Owner(Protocol):
+    """Whoever has children of the core that are no workers."""
+
+    def reaped(self, pid: int, code: int) -> bool:
+        """Whether it was one of these; then the owner knows now."""
+
+
+class Reaper:
+    """Reaps, and tells ends. `due` says that there may be some; who ended first is told first."""
+
+    __slots__ = ("_dead", "_drain", "_facts", "_guard", "_hear_out", "_may_be_some", "_owners", "_starter", "_trees")
+
+    def __init__(
+        self,
+        facts: deque[Event],
+        trees: Trees,
+        starter: Starter,
+        guard: Guard,
+        drain: Drain,
+        owners: tuple[Owner, ...],
+        hear_out: Callable[[int], None],
+    ) -> None:
+        """What has to be told before an end is put into `facts`. For `hear_out` see `reap`."""
+        self._facts, self._trees, self._starter, self._guard, self._drain = facts, trees, starter, guard, drain
+        self._owners, self._hear_out = owners, hear_out
+        self._may_be_some = True
+        self._dead: deque[Death] = deque()
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to call `end`."""
+        return self._may_be_some or bool(self._dead)
+
+    def look_again(self) -> None:
+        """There may be some."""
+        self._may_be_some = True
+
+    def end(self) -> Event | None:
+        """One child's end, or what has to be told before it; None if nobody has ended (or it was a helper)."""
+        if not self._dead:
+            self._dead += reap(self._trees, self._is_a_helper, self._hear_out)
+            self._may_be_some = len(self._dead) >= DEATHS_IN_A_ROW
+            if self._facts:  # who is to follow one that has ended is told before its end
+                return self._facts.popleft()
+        if not self._dead:
+            return None
+        if self._dead[0].pid in self._starter:
+            self._starter.settle(self._dead[0].pid)
+            return self._facts.popleft()
+        return self._tell(self._dead.popleft())
+
+    def is_given_away(self, pid: int) -> None:
+        """Somebody has this pid now: the end of who had it is told first."""
+        for death in [one for one in self._dead if one.pid == pid]:
+            self._dead.remove(death)
+            self._facts.appendleft(self._tell(death))
+
+    def _tell(self, death: Death) -> Exited:
+        said = self._starter.reaped(death.pid)
+        if not death.leftover:
+            self._guard.forget(death.pid)
+        self._drain.reaped()
+        return death.fact(said)
+
+    def _is_a_helper(self, pid: int, code: int) -> bool:
+        is_one = any(owner.reaped(pid, code) for owner in self._owners)
+        if is_one:
+            self._guard.forget(pid)
+        return is_one
 
 
 def reap(trees: Trees, is_a_helper: Callable[[int, int], bool], hear_out: Callable[[int], None]) -> list[Death]:

@@ -5,8 +5,9 @@ group. Who else is of the tree is known by one of three ways: the session (the l
 the mark in the environment, and the chain of parents, which is written down whenever a signal is sent, as pids and
 start times, since nginx and redis overwrite the mark.
 
-With its leader gone, a tree is what has become the core's own children, and what is below these: so it is over when the
-last of them is reaped. Whom none of the ways leads to is a stray: counted, and ended with the site.
+With its leader gone, a tree is what has become the core's own children, and what is below these, and whoever is in its
+group or its cgroup: so it is over when the last of them is reaped, or the lookout has nobody left to look out for. Whom
+none of the ways leads to is a stray: counted, and ended with the site.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from contextlib import suppress
 from procman.kernel import processes
 from procman.kernel.adopted import ChildList
 from procman.kernel.cgroup import Leaf
+from procman.kernel.lookout import Lookout
 from procman.kernel.memory import Memory
 from procman.kernel.processes import Process
 from procman.kernel.sending import Sender, kill
@@ -36,12 +38,14 @@ class Trees:
 
     __slots__ = (
         "_adopting", "_children", "_deliver", "_heirs", "_kept", "_leaders", "_leftovers", "_memory", "_orphans",
-        "_own", "_sender", "_strays", "_trees", "_whose",
+        "_own", "_sender", "_strays", "_trees", "_whose", "lookout",
     )  # fmt: skip
 
-    def __init__(self, deliver: Callable[[TreeEnded | Strays], None], own: Callable[[], set[int]]) -> None:
+    def __init__(
+        self, lookout: Lookout, deliver: Callable[[TreeEnded | Strays], None], own: Callable[[], set[int]]
+    ) -> None:
         """`own` gives the children that the core started and that are no workers."""
-        self._deliver, self._own = deliver, own
+        self.lookout, self._deliver, self._own = lookout, deliver, own
         self._children = ChildList()
         self._memory = Memory()
         self._whose = Whose()
@@ -145,6 +149,7 @@ class Trees:
 
     def settle(self) -> None:
         """All the dead of a pass are reaped: tell who is a stray, and which trees are over."""
+        self.lookout.due = False
         if self._orphans or self._strays:
             self._tell_strays()
         for tree in [tree for tree in self._kept if not self._is_left(tree)]:
@@ -177,6 +182,7 @@ class Trees:
         """Release the descriptor."""
         self._children.close()
         self._memory.close()
+        self.lookout.close()
 
     def _take_in(self, pid: int, own: set[int]) -> None:
         heir = self._trees.get(pid)
@@ -205,17 +211,20 @@ class Trees:
 
     def _is_left(self, tree: Tree) -> bool:
         """Whether anybody is; the dead of its group who have become the core's children are reaped first."""
-        while not tree.orphans and self._whose.has_number(tree) and kill(-tree.pid, 0):
+        if tree.orphans or self.lookout.leaf_lives(tree):
+            return True
+        while self._whose.has_number(tree) and kill(-tree.pid, 0):
             try:
                 if os.waitpid(-tree.pid, os.WNOHANG)[0] == 0:
                     return True
             except ChildProcessError:
-                return True
-        return bool(tree.orphans) or (tree.leaf is not None and tree.leaf.populated())
+                return self.lookout.group_lives(tree)
+        return False
 
     def _forget(self, tree: Tree) -> None:
         """Nobody of it is left: its numbers may be anybody's from now on."""
         self._whose.forget(tree)
+        self.lookout.forget(tree)
         if tree.leaf:
             tree.leaf.remove()
         if self._trees.get(tree.leader) is tree:

@@ -123,6 +123,28 @@ def test_a_stray_is_counted_and_named_and_harms_no_worker(tmp_path: Path) -> Non
         assert gone([stray])
 
 
+@pytest.mark.parametrize("reaps", [False, True])
+def test_a_child_of_a_stray_that_is_still_in_the_workers_group_is_ended_and_waited_for(
+    tmp_path: Path, *, reaps: bool
+) -> None:
+    """The core never reaps it, and perhaps nobody does: the stray has other things to do."""
+    then = "trap : CHLD; while :; do wait; done" if reaps else "exec sleep 3600"
+    source = (
+        f"{DAEMON}if os.fork() == 0:\n    if os.fork() == 0:\n        pause()\n    os.setsid()\n"
+        f"    os.execve('/bin/sh', ['sh', '-c', 'echo escaped $$; {then}'], {{}})\n"
+        "open('go').read()\nos._exit(1)"
+    )
+    os.mkfifo(tmp_path / "go")
+    with up(tmp_path, site_of(group("tree", python(source), ONCE, f'cwd = "{tmp_path}"'))) as site:
+        (stray,) = escaped(site)
+        (tmp_path / "go").write_text("go")
+        site.until("worker.running", count=2)
+        assert site.states("tree:0")[2:4] == ["stopping", "backoff"]
+        assert not gone([stray])
+        site.signal(signal.SIGTERM)
+        assert site.wait_for_core() == 0
+
+
 def test_orphans_of_a_worker_that_runs_on_are_left_alone(tmp_path: Path) -> None:
     source = DAEMON + ESCAPES["a daemon that double-forked"] + "\nos.wait3 and os.execvp('sleep', ['sleep', '3600'])"
     with up(tmp_path, site_of(group("tree", python(source)), group("other", "sleep 0.2; exit 1", ONCE))) as site:

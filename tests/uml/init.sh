@@ -8,6 +8,6 @@ mount -t tmpfs none /dev/shm 2>/dev/null
 ip link set lo up 2>/dev/null || ifconfig lo up 2>/dev/null
 cd "$UML_DIRECTORY" || exit
 export HOME=/run TMPDIR=/run PYTHONDONTWRITEBYTECODE=1
-"$UML_PYTHON" -m pytest -q --color=no -p no:cacheprovider --rootdir="$UML_DIRECTORY" $UML_TESTS
+"$UML_PYTHON" -m pytest -q --color=no -p no:cacheprovider --rootdir="$UML_DIRECTORY" $(echo "$UML_TESTS" | tr , " ")
 echo "uml: status $?"
 "$UML_PYTHON" -c 'import ctypes; ctypes.CDLL(None).reboot(0x4321FEDC)'

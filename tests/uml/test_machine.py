@@ -16,16 +16,36 @@ BOOT_S = 400.0
 """A guard against hanging; it takes twenty seconds on an idle machine."""
 
 
-@pytest.mark.skipif(not shutil.which("linux.uml"), reason="no linux.uml: install user-mode-linux")
-def test_memory_pids_and_cpu_are_limited_and_a_kill_for_want_of_memory_is_told(tmp_path: Path) -> None:
-    words = [
-        "linux.uml", "mem=512M", "root=/dev/root", "rootfstype=hostfs", "hostfs=/", "ro", "quiet",
-        "con=null", "con0=fd:0,fd:1", f"init={HERE / 'init.sh'}",
-        f"UML_DIRECTORY={ROOT}", f"UML_PYTHON={sys.executable}", "UML_TESTS=tests/uml/limits.py",
-    ]  # fmt: skip
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+MACHINE = ("mem=512M", "root=/dev/root", "rootfstype=hostfs", "hostfs=/", "ro", "quiet", "con=null", "con0=fd:0,fd:1")
+TESTS = ("tests/uml/limits.py", "tests/site/test_cgroup_ends.py")
+
+
+def boot(home: Path, *words: str) -> str:
+    """What it says until it ends."""
     done = subprocess.run(
-        words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=BOOT_S, env=environment
+        ["linux.uml", *MACHINE, *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="backslashreplace",
+        check=False,
+        timeout=BOOT_S,
+        env={"PATH": os.environ["PATH"], "HOME": str(home)},
     )
-    assert "uml: status 0" in done.stdout, done.stdout[-6000:] + done.stderr[-1000:]
-    assert "4 passed" in done.stdout
+    return done.stdout
+
+
+@pytest.mark.skipif(not shutil.which("linux.uml"), reason="no linux.uml: install user-mode-linux")
+def test_limits_hold_a_kill_for_want_of_memory_is_told_and_the_end_of_a_cgroup_is_heard_of(tmp_path: Path) -> None:
+    if "exitcode=0x00000000" not in boot(tmp_path, "init=/bin/true"):  # it panics once its first process has ended
+        pytest.skip("linux.uml runs no process here: an older one has no room for the registers of a CPU with AMX")
+    said = boot(
+        tmp_path,
+        f"init={HERE / 'init.sh'}",
+        f"UML_DIRECTORY={ROOT}",
+        f"UML_PYTHON={sys.executable}",
+        f"UML_TESTS={','.join(TESTS)}",
+    )
+    assert "uml: status 0" in said, said[-7000:]
+    assert "9 passed" in said
