@@ -5,9 +5,9 @@ session of its own (`guard_process.py`), not a parent-death signal: that would f
 
 What it would have to know is who the workers are, and that nobody can tell it any more once the core is dead: the
 workers are somebody else's children then, and nginx or redis have written over the marker in their environment. So the
-core writes each worker's pid and stop rule into a file in memory that the guard inherits: one pwrite at a start and
-one at an end, 2 µs each. A pipe costs as much, but its reader would have to wake up at every start to empty it; from
-the file the guard reads once, when the core is gone. What a record says is whole, since one small write is.
+core writes each worker's pid and stop rule into a file in memory that the guard inherits (`account.py`): one pwrite at
+a start and one at an end, 2 µs each. A pipe costs as much, but its reader would have to wake up at every start to empty
+it; from the file the guard reads once, when the core is gone.
 
 The guard is killed and reaped before an orderly end, so there is nothing that it could misunderstand. If it and the
 core are killed together, the workers live on.
@@ -20,22 +20,27 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from signal import SIGKILL
+from typing import NamedTuple
 
-from procman.kernel import processes
+from procman.kernel import account, processes
 from procman.kernel.program import SpawnError
 from procman.kernel.spawn import Spawner
 from procman.policy.events import GuardRules
 
 BOOT = "import sys; sys.path.append(sys.argv[1]); from procman.kernel.guard_process import main; main(*sys.argv[2:])"
-_RULE = b" %2d %-6b %d %12.3f\n"
-_AT_ONCE = _RULE % (SIGKILL, b"tree", 0, 0.0)
-_BY_ITSELF = _RULE % (0, b"tree", 0, 0.0)
-_EMPTY = b" " * 33 + b"\n"
-"""A record: the pid in eight places, then signal (0: none), scope, whether it adopts, and grace; or nobody's."""
+_AT_ONCE = account.rule(SIGKILL, "tree", 0.0)
+_BY_ITSELF = account.rule(0, "tree", 0.0)
 _HELPERS = " helpers"
 """Of this "group" are those who end by themselves."""
-_LONGEST_S = 1e7
-"""No grace is longer, or it would not fit."""
+
+
+class Place(NamedTuple):
+    """Where somebody's line is, what group it is of ("" for who is killed at once), and who has led it before."""
+
+    number: int
+    group: str
+    first: int = 0
+    since: int = 0
 
 
 class Guard:
@@ -48,8 +53,8 @@ class Guard:
         self._spawner, self._tell = spawner, tell
         self._file = -1
         """-1: no account is kept. At process 1, which nobody outlives."""
-        self._places: dict[int, tuple[int, str]] = {}
-        """By pid: where its record is, and the group ("" for who is killed at once)."""
+        self._places: dict[int, Place] = {}
+        """By pid."""
         self._free: list[int] = []
         self._rules: dict[str, bytes] = {_HELPERS: _BY_ITSELF}
         self._site = ""
@@ -65,13 +70,11 @@ class Guard:
     def told(self, pid: int | None, group: str = "") -> None:
         """A worker of this group has this pid now; without a group, a loader or a probe has (if it could start)."""
         if self._file >= 0 and pid is not None:
-            place = self._free.pop() if self._free else len(self._places)
-            self._places[pid] = place, group
-            self._write(place, b"%8d%b" % (pid, self._rules.get(group, _AT_ONCE)))
+            self._note(pid, Place(self._free.pop() if self._free else len(self._places), group))
 
     def spare(self, helpers: set[int]) -> None:
         """These helpers, who run now, end by themselves once the core is gone and they have nothing left to do."""
-        known = {pid for pid, (_, group) in self._places.items() if group == _HELPERS}
+        known = {pid for pid, place in self._places.items() if place.group == _HELPERS}
         for pid in known - helpers:
             self.forget(pid)
         for pid in helpers - known:
@@ -79,17 +82,19 @@ class Guard:
 
     def moved(self, old: int, new: int) -> None:
         """A worker has another leader."""
-        place, group = self._places.pop(old, (-1, ""))
-        if place >= 0:
-            self._places[new] = place, group
-            self._write(place, b"%8d%b" % (new, self._rules.get(group, _AT_ONCE)))
+        place = self._places.pop(old, None)
+        if place and not place.first:
+            process = processes.read(old)
+            place = place._replace(first=old, since=process.started if process else 0)
+        if place:
+            self._note(new, place)
 
     def forget(self, pid: int) -> None:
         """Nothing is left of who had this pid, if it was told."""
-        place, _ = self._places.pop(pid, (-1, ""))
-        if place >= 0:
-            self._free.append(place)
-            self._write(place, _EMPTY)
+        place = self._places.pop(pid, None)
+        if place:
+            self._free.append(place.number)
+            self._write(place, account.EMPTY)
 
     def follow(self, order: GuardRules) -> None:
         """Have it run for this site and by these rules; that it cannot start, is told. At process 1 there is none."""
@@ -99,10 +104,9 @@ class Guard:
         if os.getpid() == 1:
             return
         for group, stop in order.rules:
-            adopts = group in order.adopting
-            self._rules[group] = _RULE % (stop.signal, stop.scope.encode(), adopts, min(stop.grace, _LONGEST_S))
-        for pid, (place, group) in self._places.items():
-            self._write(place, b"%8d%b" % (pid, self._rules.get(group, _AT_ONCE)))
+            self._rules[group] = account.rule(stop.signal, stop.scope, stop.grace, adopts=group in order.adopting)
+        for pid, place in self._places.items():
+            self._note(pid, place)
         if self._file < 0:
             self._tell("the guard cannot start: there was no memory for its account")
         elif self.pid is None:
@@ -128,6 +132,10 @@ class Guard:
         me = (str(os.getpid()), str(self._started))
         return (sys.executable, "-I", "-S", "-c", BOOT, root, *me, self._site, *self.cgroup)
 
-    def _write(self, place: int, record: bytes) -> None:
+    def _note(self, pid: int, place: Place) -> None:
+        self._places[pid] = place
+        self._write(place, account.line(pid, self._rules.get(place.group, _AT_ONCE), place.first, place.since))
+
+    def _write(self, place: Place, line: bytes) -> None:
         with suppress(OSError):  # no memory: what is not written cannot be ended
-            os.pwrite(self._file, record, place * len(_EMPTY))
+            os.pwrite(self._file, line, place.number * len(line))

@@ -21,7 +21,9 @@ import os
 import select
 from time import monotonic
 
-from procman.kernel import hierarchy, processes
+from procman.kernel import account, hierarchy, processes
+from procman.kernel.account import Entry
+from procman.kernel.guarded import HELPERS, LAST_WAIT_S, Member, Tree
 from procman.kernel.processes import Process
 
 TYPE_CHECKING = False  # as type checkers know it, without importing typing
@@ -33,55 +35,17 @@ else:
 _ACCOUNT = 1
 """The descriptor of the account."""
 
-_ORPHANS_GRACE_S = 8.0
-_LAST_WAIT_S = 5.0
-"""For the helpers; and for all after the last KILL: who is there then cannot be ended."""
-
-_WORKERS, _ORPHANS, _HELPERS = range(3)
-"""The phases: who is ended in each."""
-
-
-class Tree:
-    """A worker or a helper, and how it is to end. `leader` is -1 for the orphans, who have none."""
-
-    __slots__ = ("adopts", "deadline", "grace", "leader", "leader_lives", "number", "phase", "scope")
-
-    def __init__(self, leader: int, number: int, scope: str, adopts: bool, grace: float) -> None:
-        self.leader, self.number, self.scope, self.adopts, self.grace = leader, number, scope, adopts, grace
-        self.phase = _ORPHANS if leader < 0 else _WORKERS if number else _HELPERS
-        self.deadline = float("inf")
-        """Not before its phase has begun."""
-        self.leader_lives = False
-
-
-class Member:
-    """A process of a tree; `sent` is what it was sent."""
-
-    __slots__ = ("pidfd", "process", "sent", "tree")
-
-    def __init__(self, process: Process, tree: Tree) -> None:
-        self.process, self.tree = process, tree
-        self.pidfd: int | None = None
-        self.sent: set[int] = set()
-
-    def send(self, number: int) -> None:
-        """Send it, once; a stopped process hears it too."""
-        if number not in self.sent:
-            self.sent.add(number)
-            numbers = (number,) if number == signal.SIGKILL else (number, signal.SIGCONT)
-            processes.send(self.pidfd, self.process, *numbers)
-
 
 class Site:
     """All that is to be ended."""
 
     __slots__ = ("_cgroup", "_last", "_marker", "_members", "_orphans", "_phase", "_poll", "_since", "_trees")
 
-    def __init__(self, trees: dict[int, Tree], since: int, name: str, cgroup: str) -> None:
+    def __init__(self, entries: list[Entry], since: int, name: str, cgroup: str) -> None:
         """`since` is when the core was started, in clock ticks; `cgroup` is "" where there is none."""
-        self._trees, self._since, self._cgroup = trees, since, cgroup
+        self._trees, self._since, self._cgroup = {one.leader: Tree(one) for one in entries}, since, cgroup
         """Only the leaders' pids are keys: 0 is the session of whoever belongs to another pid namespace."""
-        self._orphans = Tree(-1, signal.SIGTERM, "tree", False, _ORPHANS_GRACE_S)
+        self._orphans = Tree(None)
         self._phase = -1
         self._last = 0.0
         self._marker = b"\0PROCMAN_SITE=%b\0" % os.fsencode(name)
@@ -111,7 +75,7 @@ class Site:
         owners = {pid: self._heir(tree) for pid, tree in owners.items()}
         alive = set(owners.values())
         self._trees = {leader: tree for leader, tree in self._trees.items() if tree in alive}
-        self._begin(min([tree.phase for tree in alive], default=_HELPERS))
+        self._begin(min([tree.phase for tree in alive], default=HELPERS))
         present: dict[tuple[int, int], Member] = {}
         for pid, tree in owners.items():
             identity = pid, everybody[pid].started
@@ -134,7 +98,7 @@ class Site:
             begun = [tree for tree in self._all() if tree.phase == self._phase]
             for tree in begun:
                 tree.deadline = now + tree.grace
-            self._last = max([now, *(tree.deadline for tree in begun)]) + _LAST_WAIT_S
+            self._last = max([now, *(tree.deadline for tree in begun)]) + LAST_WAIT_S
 
     def _heir(self, tree: Tree) -> Tree:
         """Whose they are who are of this tree: what a leader that adopts has left is nobody's."""
@@ -145,9 +109,10 @@ class Site:
         heir, me = os.getppid(), os.getpid()  # the core's children are now children of the guard's new parent
         young = {pid: one for pid, one in everybody.items() if one.started >= self._since and pid != me}
         owners = {member.process.pid: member.tree for member in self._members.values() if member.process.pid in young}
+        numbers = self._trees | {tree.first: tree for tree in self._trees.values() if tree.keeps(everybody)}
         for pid, one in young.items():
-            tree = self._trees.get(pid) if one.parent == heir else None
-            tree = tree or self._trees.get(one.session) or self._trees.get(one.group)
+            tree = numbers.get(pid) if one.parent == heir else None
+            tree = tree or numbers.get(one.session) or numbers.get(one.group)
             if tree is None and one.parent == heir and self._is_marked(pid):
                 tree = self._orphans
             if tree is not None:
@@ -180,11 +145,11 @@ class Site:
         tree, process = member.tree, member.process
         if monotonic() >= tree.deadline:
             member.send(signal.SIGKILL)
-        elif tree.phase == _HELPERS or tree.phase > self._phase:
+        elif tree.phase == HELPERS or tree.phase > self._phase:
             return
         elif not tree.leader_lives:
             member.send(signal.SIGTERM)
-        elif process.pid == tree.leader or (tree.scope == "tree" and process.group == tree.leader):
+        elif process.pid == tree.leader or (tree.scope == "tree" and process.group in (tree.leader, tree.first)):
             member.send(tree.number)
 
     def _wait(self, timeout_s: float) -> None:
@@ -225,7 +190,7 @@ def main(core: str, since: str, site: str, cgroup: str = "", home: str = "") -> 
     except OSError:
         cgroup = ""  # else the guard would end itself with it
     _wait_for_the_end_of(int(core))
-    Site(_read_account(), int(since), site, cgroup).end()
+    Site(account.read(_ACCOUNT), int(since), site, cgroup).end()
     if cgroup:
         _clear(cgroup, home)
 
@@ -249,17 +214,3 @@ def _wait_for_the_end_of(core: int) -> None:
         poll.register(pidfd, select.POLLIN)
         poll.poll()
     os.close(pidfd)
-
-
-def _read_account() -> dict[int, Tree]:
-    """The leaders, or their groups where these outlived them, and the helpers, by pid."""
-    trees = {}
-    offset = 0
-    while chunk := os.pread(_ACCOUNT, 1 << 16, offset):
-        offset += len(chunk)
-        for record in chunk.splitlines():
-            if record.strip(b"\0 "):
-                pid, number, scope, adopts, grace = record.split()
-                how = int(number), scope.decode(), adopts == b"1", float(grace) if int(number) else _LAST_WAIT_S
-                trees[int(pid)] = Tree(int(pid), *how)
-    return trees

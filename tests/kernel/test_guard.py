@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from procman.kernel import hierarchy, processes
+from procman.kernel import account, hierarchy, processes
 from procman.kernel.guard import Guard
 from procman.kernel.spawn import Spawner
 from procman.plan import Stop
@@ -257,7 +257,7 @@ def _status(pid: int) -> dict[str, str]:
 def records(guard: Guard) -> list[list[str]]:
     """What the guard would read."""
     text = os.pread(guard._file, 1 << 16, 0).decode()
-    assert all(len(line) == 33 for line in text.splitlines())
+    assert all(len(line) + 1 == len(account.EMPTY) for line in text.splitlines())
     return [line.split() for line in text.splitlines()]
 
 
@@ -270,19 +270,24 @@ def test_the_account_has_a_record_for_each_who_is_there_and_its_present_rule() -
         guard.told(11, "api")
         guard.told(12, "db")
         assert records(guard) == [
-            ["4194304", "9", "tree", "0", "0.000"],
-            ["11", "2", "leader", "0", "10000000.000"],
-            ["12", "9", "tree", "0", "0.000"],
+            ["4194304", "9", "tree", "0", "0.000", "0", "0"],
+            ["11", "2", "leader", "0", "10000000.000", "0", "0"],
+            ["12", "9", "tree", "0", "0.000", "0", "0"],
         ]
         guard.forget(11)
         guard.forget(99)
         guard.told(13, "db")
         guard.follow(GuardRules("shop", (("db", Stop()),), ("db",)))
         assert [line[0] for line in records(guard)] == ["4194304", "13", "12"]
-        assert records(guard)[1:] == [["13", "15", "tree", "1", "8.000"], ["12", "15", "tree", "1", "8.000"]]
+        assert records(guard)[1:] == [
+            ["13", "15", "tree", "1", "8.000", "0", "0"],
+            ["12", "15", "tree", "1", "8.000", "0", "0"],
+        ]
         guard.spare({7, 8})
         guard.spare({8})
-        assert [line for line in records(guard) if line[:1] in (["7"], ["8"])] == [["8", "0", "tree", "0", "0.000"]]
+        assert [line for line in records(guard) if line[:1] in (["7"], ["8"])] == [
+            ["8", "0", "tree", "0", "0.000", "0", "0"]
+        ]
     finally:
         guard.close()
     assert (guard.pid, ended) == (None, [])
