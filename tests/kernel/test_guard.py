@@ -193,7 +193,8 @@ def test_an_orderly_end_leaves_no_guard_and_says_nothing_of_it(tmp_path: Path) -
 def test_a_site_that_keeps_its_orphans_has_no_guard(tmp_path: Path) -> None:
     with on_pipe("up", site(tmp_path, group("api", ["sleep", "300"]), orphans="keep")) as procman:
         procman.wait_for("worker.running")
-        (worker,) = [pid for pid in procman.descendants() if _state(pid) != "Z"]
+        procman.until(lambda: len(procman.descendants()) == 1)  # out of sight while it execs
+        (worker,) = procman.descendants()
         procman.process.kill()
         procman.process.wait(DEADLINE_S)
         assert _state(worker) in ("S", "R")

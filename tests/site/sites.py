@@ -21,10 +21,9 @@ def when_asked(action: str) -> list[str]:
     return python(
         "import os, resource, signal, sys, time\n"
         "resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n"
-        f"def act(*_):\n    {action}\n"
-        "signal.signal(signal.SIGTERM, act)\n"
-        "os.write(1, b'up\\n')\n"  # print is not reentrant
-        "while True:\n    signal.pause()\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n"  # one that comes before the wait is not lost
+        "os.write(1, b'up\\n')\n"
+        f"while signal.sigwait([signal.SIGTERM]):\n    {action}\n"
     )
 
 
