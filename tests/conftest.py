@@ -32,10 +32,17 @@ def _sites_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         os.environ["PROCMAN_RUNTIME_DIR"] = before
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _no_cgroups_left() -> Iterator[None]:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """How many processes `-n auto` means: two a CPU, since who tests a process manager mostly waits."""
+    return 2 * len(os.sched_getaffinity(0))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
     """A procman whose guard is killed as well leaves its cgroup to the next one of its name, and there may be none."""
-    yield
+    if hasattr(session.config, "workerinput"):  # others may still be at it
+        return
     with suppress(OSError):
         for place in Path(hierarchy.home()).glob("procman-*"):
             hierarchy.remove(str(place))

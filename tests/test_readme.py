@@ -54,7 +54,7 @@ def test_every_example_of_a_site_is_valid(example: str, tmp_path: Path) -> None:
 def test_its_first_two_commands_are_the_ones_that_the_gate_runs() -> None:
     run, test = "".join(blocks("sh")).splitlines()[:2]
     assert run.endswith(" && .venv/bin/procman up configs/site.toml")
-    assert test.endswith(" && .venv/bin/python -m pytest")
+    assert test.endswith(" && .venv/bin/python -m pytest -n auto")
 
 
 def test_the_lines_of_json_that_it_shows_are_lines_of_the_log() -> None:
