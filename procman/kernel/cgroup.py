@@ -8,7 +8,7 @@ before exec. Nothing here waits. A site can do without its cgroup; that a worker
 """
 
 # The core has no pathlib: it costs half a megabyte.
-# ruff: noqa: PTH102, PTH106, PTH123
+# ruff: noqa: PTH102, PTH123
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ class Leaf:
         return hierarchy.members(self.path)
 
     def kill(self) -> None:
-        """SIGKILL to all of it at once, who is just being forked included; before Linux 5.14 there is no such file."""
-        with suppress(OSError):
+        """See `hierarchy.kill`."""
+        with suppress(OSError):  # no descriptor is left: who is known otherwise is signalled all the same
             hierarchy.kill(self.path)
 
     def remove(self) -> None:
-        """Nobody is in it any more."""
-        with suppress(OSError):
-            os.rmdir(self.path)
+        """Remove it, and what a worker has made in it, if nobody is in there any more."""
+        if not hierarchy.populated(self.path):
+            hierarchy.remove_all(self.path)
 
 
 class Cgroups:

@@ -13,7 +13,17 @@ import os
 import select
 from errno import EBUSY, ENODEV, ENOENT
 
+from procman.kernel import processes
+
+TYPE_CHECKING = False  # as type checkers know it, without importing typing
+if TYPE_CHECKING:
+    from signal import SIGKILL
+else:
+    from _signal import SIGKILL  # see `processes.py`
+
 _ATTEMPTS = 100
+_AT_ONCE = 64
+"""So many are held by a descriptor at a time, while they are killed one by one."""
 _LONGEST_DEATH_MS = 1000
 """Who is gone for those who wait for its end may still be counted for a moment."""
 
@@ -124,7 +134,7 @@ def end(site: str) -> None:
 def remove(site: str) -> None:
     """Remove a site's directory, if nobody is in it; that of a live one is not touched, a leaf just made included."""
     if not populated(f"{site}/tree"):
-        _remove(site)
+        remove_all(site)
 
 
 def populated(path: str) -> bool:
@@ -152,8 +162,15 @@ def watch(path: str) -> int | None:
 
 
 def kill(path: str) -> None:
-    """SIGKILL to all in it at once, who is just being forked included. Raises OSError before Linux 5.14."""
-    write(f"{path}/cgroup.kill", "1")
+    """SIGKILL to all in it and below, who is just being forked included. Raises OSError if no descriptor is left."""
+    try:
+        write(f"{path}/cgroup.kill", "1")
+    except OSError:  # before Linux 5.14: then nobody in it runs or forks any more, and they are killed one by one
+        _freeze(path)
+        told: set[tuple[int, int]] = set()
+        for _ in range(_ATTEMPTS):
+            if not _kill_each(path, told):
+                break
 
 
 def write(path: str, text: str) -> None:
@@ -181,10 +198,33 @@ def _says_populated(events: int) -> bool:
     return b"populated 1" in os.pread(events, 4096, 0)
 
 
-def _remove(path: str) -> None:
+def _freeze(path: str) -> None:
+    try:
+        write(f"{path}/cgroup.freeze", "1")
+    except OSError:
+        return
+
+
+def _kill_each(path: str, told: set[tuple[int, int]]) -> bool:
+    """SIGKILL to those who are seen in it now and were not `told` before: whether there was anybody."""
+    seen = [process for pid in members(path) if (process := processes.read(pid))]
+    new = [process for process in seen if (process.pid, process.started) not in told]
+    told.update((process.pid, process.started) for process in new)
+    for first in range(0, len(new), _AT_ONCE):
+        held = [(process, processes.hold(process)) for process in new[first : first + _AT_ONCE]]
+        there = set(members(path))  # else it had ended before it was read, and that is somebody else
+        for process, pidfd in held:
+            if pidfd is not None:
+                if process.pid in there:
+                    processes.send(pidfd, process, SIGKILL)
+                os.close(pidfd)
+    return bool(new)
+
+
+def remove_all(path: str) -> None:
     """Remove a directory and those below, as far as nobody is in them."""
     for folder in _below(path):
-        _remove(folder)
+        remove_all(folder)
     try:
         os.rmdir(path)
     except OSError:

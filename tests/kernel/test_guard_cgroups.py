@@ -49,30 +49,6 @@ def test_a_stray_is_ended_by_the_sites_cgroup(tmp_path: Path, options: str) -> N
     assert directories() == []
 
 
-def end_of_a_site() -> list[int]:
-    """How those end who are in a site's cgroup, in its tree and in a leaf, when the guard has the kernel end them."""
-    home = hierarchy.home()
-    place = hierarchy.enter(f"{home}/procman-{NAME}-{os.getpid()}")
-    os.mkdir(f"{place}/api.0.1")  # noqa: PTH102
-    deaf = ["sh", "-c", "trap '' TERM; echo; sleep 300; sleep 300"]
-    processes = [subprocess.Popen(deaf, stdout=subprocess.PIPE) for _ in range(2)]
-    for process in processes:
-        assert process.stdout is not None
-        process.stdout.readline()
-    hierarchy.write(f"{place}/api.0.1/cgroup.procs", str(processes[0].pid))
-    hierarchy.guard(place)
-    hierarchy.end(place)
-    ends = [process.wait() for process in processes]
-    hierarchy.leave(place, home)
-    assert not os.path.exists(place)  # noqa: PTH110
-    return ends
-
-
-@needs_cgroups
-def test_all_in_a_sites_cgroup_but_the_guard_are_ended_by_the_kernel() -> None:
-    assert play(end_of_a_site).value == [-signal.SIGKILL] * 2
-
-
 RUNNER = """
 import os, signal
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -81,6 +57,52 @@ while True:
     if os.fork():
         os._exit(0)
 """
+"""Who is sent a signal is gone, and has left another one."""
+
+
+def started_in(folder: str, *command: str) -> subprocess.Popen[bytes]:
+    """A process in this cgroup, which has said that it is ready."""
+    enter = ["sh", "-c", 'echo 0 > "$0/cgroup.procs" && exec "$@"', folder, *command]
+    process = subprocess.Popen(enter, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    assert process.stderr.readline() == b"ready\n"
+    return process
+
+
+def end_of_a_site(kill: str) -> list[int]:
+    """How those end who are in a site's cgroup, in its tree and in a leaf, when the guard has the kernel end them.
+
+    `kill` "": the kernel has no `cgroup.kill`. Then runners are among them, who would get away if they were not frozen.
+    """
+    home = hierarchy.home()
+    place = hierarchy.enter(f"{home}/procman-{NAME}-{os.getpid()}")
+    folders = [f"{place}/tree", f"{place}/api.0.1"]
+    os.mkdir(folders[1])  # noqa: PTH102
+    deaf = ("sh", "-c", "trap '' TERM; echo ready >&2; sleep 300; sleep 300")
+    processes = [started_in(folder, *deaf) for folder in folders]
+    if not kill:
+        for folder in folders:
+            started_in(folder, sys.executable, "-I", "-S", "-c", RUNNER)
+            subprocess.run(["mount", "--bind", "/dev/full", f"{folder}/cgroup.kill"], check=True)
+    hierarchy.guard(place)
+    hierarchy.end(place)
+    frozen = {Path(f"{folder}/cgroup.freeze").read_text(encoding="ascii").strip() for folder in folders}
+    assert frozen == {"0" if kill else "1"}
+    ends = [process.wait() for process in processes]
+    hierarchy.leave(place, home)
+    assert not os.path.exists(place)  # noqa: PTH110
+    return ends
+
+
+@needs_cgroups
+def test_all_in_a_sites_cgroup_but_the_guard_are_ended_by_the_kernel() -> None:
+    assert play(end_of_a_site, "at once").value == [-signal.SIGKILL] * 2
+
+
+@needs_cgroups
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has a mount namespace")
+def test_before_linux_5_14_they_are_frozen_by_the_kernel_and_killed_one_by_one() -> None:
+    assert play(end_of_a_site, "", prefix=("unshare", "--mount")).value == [-signal.SIGKILL] * 2
 
 
 @needs_cgroups

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,9 +15,17 @@ import pytest
 
 from tests.site.running import Site, limit, up
 from tests.site.sites import FOREVER, group
-from tests.site.test_cgroups import CGROUP, directories, here, needs_cgroups, site
+from tests.site.test_cgroups import CGROUP, NAME, directories, here, needs_cgroups, site
 
 DEAF = "import signal; signal.signal(15, signal.SIG_IGN); print(flush=True); signal.pause()"
+RUNNER = """
+import os, signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+os.write(1, b"ready\\n")
+while True:
+    if os.fork():
+        os._exit(0)
+"""
 ONCE = 'restart = { max_restarts = 1, backoff = false }\nstop = { grace = "1h" }'
 
 
@@ -111,6 +120,40 @@ def test_a_cgroup_that_there_is_no_descriptor_for_is_looked_at_after_the_next_de
             assert running.told("worker.backoff") == []
             os.kill(pids["other:0"], signal.SIGKILL)
             running.until("worker.running", "api:0", 2)
+
+
+@needs_cgroups
+def test_cgroups_that_a_worker_has_made_in_its_own_go_with_it(tmp_path: Path) -> None:
+    own = f"{here()}/procman-{NAME}/api.0.$PROCMAN_GENERATION"
+    nest = f"cd {own} && mkdir a a/b && echo 0 > a/b/cgroup.procs && echo in; exec sleep 3600"
+    with up(tmp_path, site(group("api", nest, CGROUP, ONCE))) as running:
+        running.until_said("in")
+        os.kill(running.pids()["api:0"], signal.SIGKILL)
+        running.until_said("in", 2)
+        assert not leaf().exists()
+
+
+def take_kill_away(running: Site, folder: Path) -> None:
+    """As before Linux 5.14: what is written to `cgroup.kill` is refused. Only procman's mount namespace has it so."""
+    mount = ["mount", "--bind", "/dev/full", str(folder / "cgroup.kill")]
+    subprocess.run(["nsenter", "-t", str(running.pid), "-m", *mount], check=True, timeout=60)
+
+
+@needs_cgroups
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has a mount namespace")
+def test_without_cgroup_kill_a_cgroup_is_frozen_and_all_in_it_are_killed(tmp_path: Path) -> None:
+    """Who forks and exits again and again is never there any more when a signal comes."""
+    runner = shlex.join([sys.executable, "-I", "-S", "-c", RUNNER])
+    options = (CGROUP, 'stop = { grace = "200ms" }')
+    text = site(group("api", f"env -i setsid {runner} & exec sleep 3600", *options))
+    with up(tmp_path, text, before=("unshare", "--mount")) as running:
+        running.until_said("ready")
+        take_kill_away(running, leaf())
+        with stranger_in(leaf()) as stranger:
+            assert running.stop() == 0
+            assert stranger.wait() == -signal.SIGKILL
+        assert running.states("api:0")[2:] == ["stopping", "killing", "stopped"]
+    assert directories() == []
 
 
 @needs_cgroups

@@ -46,4 +46,4 @@ def test_limits_hold_a_kill_for_want_of_memory_is_told_and_the_end_of_a_cgroup_i
         f"UML_TESTS={','.join(TESTS)}",
     )
     assert "uml: status 0" in said, said[-7000:]
-    assert "9 passed" in said
+    assert ("passed" in said, "skipped" in said) == (True, False)
