@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import re
 
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-
 
 def wants_colour(on_terminal: bool) -> bool:
     """What the environment says: NO_COLOR, then FORCE_COLOR, then whether it is a terminal that knows colours."""
@@ -19,7 +17,7 @@ def wants_colour(on_terminal: bool) -> bool:
 
 def without_colour(text: str) -> str:
     """The same text as a file, or a program, wants it."""
-    return _COLOUR.sub("", text)
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
 def columns(stream: int) -> int | None:

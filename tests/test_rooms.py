@@ -71,11 +71,13 @@ ROOMS: dict[str, Room] = {
         "policy.requests",
         libraries=LEAN | {"_socket"},
     ),
+    "control.client": room(libraries=LEAN | {"_socket"}),
     "control.place": room(libraries=LEAN | {"fcntl"}),
     "control.plans": room("policy.events", libraries=LEAN | {"binascii"}),
     "control.site": room(
         "kernel.loop", "plan", "policy.events", "policy.requests", libraries=LEAN | {"_socket", "grp"}
     ),
+    "control.wire": room(libraries=PURE | {"json"}),
     "watch": room("watched", libraries=ANY | {"watchdog"}),
     "watched": room(libraries=ANY),
     "scheduler": room(libraries=ANY | {"cronsim"}),
@@ -97,7 +99,6 @@ ROOMS: dict[str, Room] = {
         "log",
         "plan",
         "policy.events",
-        "policy.requests",
         "screen",
         "words",
         libraries=ANY,

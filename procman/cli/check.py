@@ -26,10 +26,10 @@ exit codes:
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
+def add_parser(commands: argparse._SubParsersAction[Parser], name: str) -> None:
     """Declare the command."""
     parser = commands.add_parser(
-        "check",
+        name,
         help="check a site's configuration and say what it would run",
         description="Validates the configuration and prints a summary of what it would run. Starts nothing.",
         epilog=_EPILOG,

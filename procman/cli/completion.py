@@ -51,10 +51,10 @@ examples:
 _WITH_GROUPS = ("status", "start", "stop", "restart", "run", "signal")
 
 
-def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
+def add_parser(commands: argparse._SubParsersAction[Parser], name: str) -> None:
     """Declare the command."""
     parser = commands.add_parser(
-        "completion",
+        name,
         help="have a shell complete commands, options and groups",
         description="Prints what a shell reads to complete commands, options and the groups of the running site.",
         epilog=_EPILOG,
@@ -117,7 +117,7 @@ def _groups(before: list[str]) -> list[str]:
     with contextlib.suppress(ClientError, TimedOutError):
         client = find(wanted, os.environ)
         try:
-            return [group.name for group in status_of(client).groups]
+            return [group["name"] for group in status_of(client)["groups"]]
         finally:
             client.close()
     return []

@@ -16,7 +16,6 @@ from typing import Any, NoReturn
 from procman.cli import talk
 from procman.cli.status import is_ready, why_not_ready
 from procman.control.client import Client, ClientError, TimedOutError, status_of
-from procman.control.protocol import Message, ShowEvents
 
 
 def detach(args: argparse.Namespace, request: dict[str, Any], become: Callable[[dict[str, Any]], NoReturn]) -> int:
@@ -51,18 +50,18 @@ def _wait(args: argparse.Namespace, address: str, child: int, deadline: float | 
     """Look again after every event until it is ready, or cannot be any more."""
     events, left = Client(address), None if deadline is None else max(0.0, deadline - monotonic())
     try:
-        told = events.ask(Message(ShowEvents(follow=True, last=1)), left)
+        told = events.ask({"do": "events", "follow": True, "last": 1}, left)
         while True:
             client = Client(address)
             status = status_of(client)
             client.close()
             if is_ready(status):
-                sys.stderr.write(f"{status.site} is ready, as process {child}\n")
+                sys.stderr.write(f"{status['site']} is ready, as process {child}\n")
                 return 0
-            if status.phase != "running":
+            if status["phase"] != "running":
                 return _ended(child)
             if reason := why_not_ready(status):
-                hint = f"it goes on; end it with `procman -s {status.site} down`"
+                hint = f"it goes on; end it with `procman -s {status['site']} down`"
                 return talk.complain(args, reason, hint, talk.EXIT_FAILED)
             if next(told, None) is None:
                 return _ended(child)

@@ -9,7 +9,6 @@ import sys
 from procman.cli import talk
 from procman.cli.main import Parser
 from procman.cli.records import for_people
-from procman.control.protocol import Message, ShowEvents, Told
 
 _EPILOG = f"""\
 examples:
@@ -20,10 +19,10 @@ examples:
 {talk.SITE_EPILOG}{talk.EXIT_CODES}"""
 
 
-def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
+def add_parser(commands: argparse._SubParsersAction[Parser], name: str) -> None:
     """Declare the command."""
     parser = commands.add_parser(
-        "events",
+        name,
         help="show what has happened in a site, and what happens",
         description="Shows the last events of a running site: every change of a worker's state.",
         epilog=_EPILOG,
@@ -44,12 +43,13 @@ def run(args: argparse.Namespace) -> int:
     try:
         client = talk.connect(args)
         try:
-            for reply in talk.ask(args, client, Message(ShowEvents(args.follow, int(args.last))), timeout):
-                if isinstance(reply, Told) and args.json:
-                    sys.stdout.write(json.dumps(reply.event, separators=(",", ":")) + "\n")
+            request = {"do": "events", "follow": args.follow, "last": int(args.last)}
+            for reply in talk.ask(args, client, request, timeout):
+                if args.json:
+                    sys.stdout.write(json.dumps(reply["event"], separators=(",", ":")) + "\n")
                     sys.stdout.flush()
-                elif isinstance(reply, Told):
-                    sys.stdout.buffer.writelines(lines(reply.event))
+                else:
+                    sys.stdout.buffer.writelines(lines(reply["event"]))
                     sys.stdout.buffer.flush()
         finally:
             client.close()

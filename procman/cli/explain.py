@@ -35,10 +35,10 @@ _EFFECTS = {
 }
 
 
-def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
+def add_parser(commands: argparse._SubParsersAction[Parser], name: str) -> None:
     """Declare the command."""
     parser = commands.add_parser(
-        "explain",
+        name,
         help="say all about one key of a configuration",
         description="Prints a key's value, default and meaning, what a change of it does, and where it is set.",
         epilog=_EPILOG,

@@ -13,7 +13,6 @@ from typing import IO, Any
 
 from procman.cli import talk
 from procman.cli.main import Parser
-from procman.control.protocol import Message, ProtocolError, ShowLogs, decode_selector
 from procman.output.follow import Line, live, older
 from procman.output.styles import Column, Json, Origin, Prefix, Style
 from procman.screen import wants_colour
@@ -29,10 +28,10 @@ Only what procman captures can be shown: not what goes to the output "inherit".
 {talk.SITE_EPILOG}{talk.EXIT_CODES}"""
 
 
-def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
+def add_parser(commands: argparse._SubParsersAction[Parser], name: str) -> None:
     """Declare the command."""
     parser = commands.add_parser(
-        "logs",
+        name,
         help="show what workers have written, and what they write",
         description="Shows what the workers of a running site have written to stdout and stderr.",
         epilog=_EPILOG,
@@ -48,12 +47,12 @@ def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Show them."""
-    wanted, last, since_ns = _request(args), _last(args), _since(args)
-    pattern = _pattern(args)
+    wanted = {"do": "logs", "targets": talk.targets(args), "follow": args.follow}
+    last, since_ns, pattern = _last(args), _since(args), _pattern(args)
     try:
         client = talk.connect(args)
         try:
-            stream = client.stream(Message(wanted))
+            stream = client.stream(wanted)
             about = json.loads(stream.readline() or b'{"say":"refused","reason":"procman has ended","hint":""}')
             if about.get("say") == "refused":
                 return talk.complain(args, about["reason"], about["hint"], talk.EXIT_FAILED)
@@ -94,14 +93,6 @@ def _print(args: argparse.Namespace, lines: Iterator[Line]) -> None:
             style = styles[line.origin] = Json(site, line.origin, "text") if args.json else prefix
         sys.stdout.buffer.write(style.lines(line.text + b"\n", line.time_ns))
         sys.stdout.buffer.flush()
-
-
-def _request(args: argparse.Namespace) -> ShowLogs:
-    parser: Parser = args.parser
-    try:
-        return ShowLogs(tuple(map(decode_selector, args.targets)), args.follow)
-    except ProtocolError as error:
-        parser.error(f"{error}\nhint: api is all workers of a group, api:0 the first of them")
 
 
 def _last(args: argparse.Namespace) -> int:

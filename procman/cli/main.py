@@ -1,8 +1,8 @@
 """The command line: which command, what is wrong with how it was asked, and the exit code.
 
-It knows no command but by name: each is a module of this package with `add_parser(commands)` and `run(args) -> int`,
-which import what is heavy only once they run. It never prints a traceback for how it was called, or for where its
-output goes.
+It knows no command but by name: each is in a module of this package with `add_parser(commands, name)` and
+`run(args) -> int`, which import what is heavy only once they run. It never prints a traceback for how it was called, or
+for where its output goes.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ import sys
 from collections.abc import Sequence
 from errno import ENOSPC
 from importlib import import_module
-from typing import Any, NoReturn
 
 from procman import __version__
 from procman.screen import columns
+
+TYPE_CHECKING = False  # as type checkers know it, without importing typing
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 COMMANDS = {
     "up": "up",
@@ -121,9 +124,8 @@ def parser_of(argv: Sequence[str] = ()) -> Parser:
     parser.add_argument("-s", "--site", metavar="SITE", help="the site, for the commands that talk to a running one")
     parser.add_argument("--version", action="version", version=f"procman {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    named = [COMMANDS[word] for word in _after_site(argv)[:1] if word in COMMANDS]
-    for module in dict.fromkeys(named or COMMANDS.values()):
-        import_module(f"procman.cli.{module}").add_parser(commands)
+    for name in [word for word in _after_site(argv)[:1] if word in COMMANDS] or COMMANDS:
+        import_module(f"procman.cli.{COMMANDS[name]}").add_parser(commands, name)
     return parser
 
 

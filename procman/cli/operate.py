@@ -8,29 +8,13 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from procman.cli import talk
 from procman.cli.main import Parser
 from procman.control.client import TimedOutError
-from procman.control.protocol import Compiled, Message, ProtocolError, Told, decode_selector
-from procman.policy.requests import (
-    Accepted,
-    Done,
-    Down,
-    Operate,
-    Rejected,
-    Reload,
-    Reply,
-    Request,
-    Rollback,
-    RunJob,
-    Scale,
-    Selector,
-    SendSignal,
-)
-from procman.words import signal_name
+from procman.control.wire import Object
 
 _HELP = {
     "start": "start workers by hand, with a fresh budget for whole groups",
@@ -67,43 +51,44 @@ _PAST = {
 }
 
 
-def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
-    """Declare the commands."""
-    for name, text in _HELP.items():
-        parser = commands.add_parser(
-            name,
-            help=text,
-            description=f"{text[0].upper()}{text[1:]}.",
-            epilog=f"examples:\n  {_EXAMPLES[name]}\n\n{talk.SITE_EPILOG}{talk.EXIT_CODES}",
-        )
-        if name == "scale":
-            parser.add_argument("count", metavar="GROUP=N", help="the group, and how many workers it is to have")
-        elif name == "run":
-            parser.add_argument("job", metavar="JOB", help="the group, which is one of kind job")
-        elif name == "signal":
-            parser.add_argument("signal", metavar="SIGNAL", help="its name or number: USR1, SIGUSR1, 10")
-            parser.add_argument("--tree", action="store_true", help="to the worker's whole process group")
-        elif name == "reload":
-            parser.add_argument("--reset", action="store_true", help="drop what was scaled and stopped by hand")
-        elif name == "down":
-            parser.add_argument("--now", action="store_true", help="kill everything at once")
-        if name in ("start", "stop", "restart", "signal"):
-            parser.add_argument("targets", nargs="+", metavar="SELECTOR", help="GROUP, or GROUP:TASK for one worker")
-        if name != "signal":
-            talk.add_waiting(parser)
-        talk.add_site(parser)
+def add_parser(commands: argparse._SubParsersAction[Parser], name: str) -> None:
+    """Declare one of the commands."""
+    text = _HELP[name]
+    parser = commands.add_parser(
+        name,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog=f"examples:\n  {_EXAMPLES[name]}\n\n{talk.SITE_EPILOG}{talk.EXIT_CODES}",
+    )
+    if name == "scale":
+        parser.add_argument("count", metavar="GROUP=N", help="the group, and how many workers it is to have")
+    elif name == "run":
+        parser.add_argument("job", metavar="JOB", help="the group, which is one of kind job")
+    elif name == "signal":
+        parser.add_argument("signal", metavar="SIGNAL", help="its name or number: USR1, SIGUSR1, 10")
+        parser.add_argument("--tree", action="store_true", help="to the worker's whole process group")
+    elif name == "reload":
+        parser.add_argument("--reset", action="store_true", help="drop what was scaled and stopped by hand")
+    elif name == "down":
+        parser.add_argument("--now", action="store_true", help="kill everything at once")
+    if name in ("start", "stop", "restart", "signal"):
+        parser.add_argument("targets", nargs="+", metavar="SELECTOR", help="GROUP, or GROUP:TASK for one worker")
+    if name == "signal":
+        parser.set_defaults(wait=False)  # it is sent, and that is all
+    else:
+        talk.add_waiting(parser)
+    talk.add_site(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Ask for it, show what happens, and say how it came out."""
-    request = _request(args)
-    wait = getattr(args, "wait", False)
-    timeout = talk.timeout_of(args) if wait else _LOADING_S if args.command == "reload" else 5.0
+    request = {"do": args.command, "wait": args.wait, **_fields(args)}
+    timeout = talk.timeout_of(args) if args.wait else _LOADING_S if args.command == "reload" else 5.0
     try:
         client = talk.connect(args)
         try:
-            failures = _follow(args, talk.ask(args, client, Message(request, wait), timeout))
-            if args.command == "down" and wait:
+            failures = _follow(args, talk.ask(args, client, request, timeout))
+            if args.command == "down" and args.wait:
                 with suppress(TimedOutError):
                     client.wait_for_its_end(5.0)
         finally:
@@ -115,28 +100,28 @@ def run(args: argparse.Namespace) -> int:
     return talk.EXIT_FAILED if failures else 0
 
 
-def _follow(args: argparse.Namespace, replies: Iterator[Reply | Told | Compiled]) -> tuple[str, ...]:
+def _follow(args: argparse.Namespace, replies: Iterator[Object]) -> list[str]:
     """Show what the site says until it is done: what did not come true."""
     lines = None
     for reply in replies:
-        match reply:
-            case Accepted(workers, note):
-                _announce(args, workers, note)
-            case Told(event):
+        match reply["say"]:
+            case "accepted":
+                _announce(args, reply["workers"], reply["note"])
+            case "event" if args.wait:
                 from procman.cli.records import for_people  # much is done before anything happens
 
                 lines = lines or for_people(2)
-                sys.stderr.buffer.writelines(lines(event))
+                sys.stderr.buffer.writelines(lines(reply["event"]))
                 sys.stderr.flush()
-            case Rejected(reason, diagnostics):
-                sys.stderr.write(diagnostics)
-                raise talk.GiveUpError(talk.complain(args, reason, "nothing has changed", talk.EXIT_INVALID))
-            case Done(failures):
-                return failures
-    return ()
+            case "rejected":
+                sys.stderr.write(reply["diagnostics"])
+                raise talk.GiveUpError(talk.complain(args, reply["reason"], "nothing has changed", talk.EXIT_INVALID))
+            case "done":
+                return [*reply["failures"]]
+    return []
 
 
-def _announce(args: argparse.Namespace, workers: tuple[str, ...], note: str) -> None:
+def _announce(args: argparse.Namespace, workers: Sequence[str], note: str) -> None:
     """Say whom it concerns, in a line."""
     if args.command == "down":
         text = "the site is stopping"
@@ -146,39 +131,33 @@ def _announce(args: argparse.Namespace, workers: tuple[str, ...], note: str) -> 
         text = f"{args.command}: nothing to do"
     else:
         shown = [*workers[:8], f"and {len(workers) - 8} more"] if len(workers) > 9 else workers
-        verb = args.command if getattr(args, "wait", False) else _PAST[args.command]
+        verb = args.command if args.wait else _PAST[args.command]
         text = f"{verb} {', '.join(shown)}"
     sys.stderr.write(text + (f" ({note})" if note else "") + "\n")
     sys.stderr.flush()
 
 
-def _request(args: argparse.Namespace) -> Request:
+def _fields(args: argparse.Namespace) -> Object:
+    """What the request says besides what is to be done."""
     match args.command:
         case "down":
-            return Down(args.now)
+            return {"now": args.now}
         case "run":
-            return RunJob(args.job)
+            return {"group": args.job}
         case "reload":
-            return Reload(args.reset)
-        case "rollback":
-            return Rollback()
+            return {"reset": args.reset}
         case "scale":
             group, _, number = args.count.partition("=")
             if not (group and number.isascii() and number.isdigit() and len(number) < 8):
                 args.parser.error(f"{args.count}: not of the form GROUP=N\nhint: for example procman scale api=4")
-            return Scale(group, int(number))
+            return {"group": group, "workers": int(number)}
         case "signal":
-            return SendSignal(_signal(args), _targets(args), "tree" if args.tree else "leader")
+            scope = "tree" if args.tree else "leader"
+            return {"signal": _signal(args), "targets": talk.targets(args), "scope": scope}
+        case "rollback":
+            return {}
         case _:
-            return Operate(args.command, _targets(args))
-
-
-def _targets(args: argparse.Namespace) -> tuple[Selector, ...]:
-    try:
-        return tuple(map(decode_selector, args.targets))
-    except ProtocolError as error:
-        parser: Parser = args.parser
-        parser.error(f"{error}\nhint: api is all workers of a group, api:0 the first of them")
+            return {"targets": talk.targets(args)}
 
 
 def _signal(args: argparse.Namespace) -> int:
@@ -188,6 +167,8 @@ def _signal(args: argparse.Namespace) -> int:
         number = getattr(signal.Signals, f"SIG{name}", 0)
     if number not in signal.valid_signals():
         from difflib import get_close_matches
+
+        from procman.words import signal_name
 
         known = [signal_name(one).removeprefix("SIG") for one in signal.valid_signals()]
         near = get_close_matches(name, known, n=1)

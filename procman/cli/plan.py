@@ -13,7 +13,6 @@ from procman.cli.arguments import add_configuration, configuration, default_file
 from procman.cli.changes import Version, as_json, changes, render
 from procman.cli.main import EXIT_USAGE, Parser
 from procman.plan.codec import from_plain
-from procman.policy.requests import RunningPlan, ShowPlan
 from procman.screen import columns, wants_colour
 
 if TYPE_CHECKING:
@@ -45,10 +44,10 @@ class InvalidError(Exception):
     """A configuration cannot be used; the argument is what to say about it."""
 
 
-def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
+def add_parser(commands: argparse._SubParsersAction[Parser], name: str) -> None:
     """Declare the command."""
     parser = commands.add_parser(
-        "plan",
+        name,
         help="show what applying a configuration would do",
         description="Shows what applying a configuration would do, group by group. Changes nothing.",
         epilog=_EPILOG,
@@ -89,10 +88,8 @@ def _versions(args: argparse.Namespace) -> tuple[Version, Version]:
 
 def _running(args: argparse.Namespace) -> Version:
     """What the site that is meant has in force. Raises GiveUpError."""
-    for reply in talk.converse(args, ShowPlan()):
-        if isinstance(reply, RunningPlan):
-            return Version(reply.plan, reply.digest)
-    raise AssertionError("a plan is answered with a plan, or refused")
+    reply = talk.question(args, {"do": "plan"})
+    return Version(from_plain(reply["plan"]), reply["digest"])
 
 
 def _proposed(args: argparse.Namespace) -> Version:

@@ -27,10 +27,10 @@ To have an editor (taplo, Even Better TOML) complete and check a site file, name
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
+def add_parser(commands: argparse._SubParsersAction[Parser], name: str) -> None:
     """Declare the command."""
     parser = commands.add_parser(
-        "schema",
+        name,
         help="print the JSON Schema of the site file, the log or the control socket",
         description="Prints a JSON Schema (draft 2020-12): of the site file, every option and its meaning.",
         epilog=_EPILOG,

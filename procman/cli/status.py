@@ -9,15 +9,13 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from contextlib import suppress
-from typing import Any, NamedTuple
 
 from procman.cli import talk
 from procman.cli.main import Parser
 from procman.cli.table import render
-from procman.control.protocol import Message, ProtocolError, ShowEvents, decode_selector
-from procman.policy.requests import ShowStatus, SiteStatus
+from procman.control.wire import Object, split_selector
 from procman.screen import columns, wants_colour
 
 _EPILOG = f"""\
@@ -36,19 +34,14 @@ a worker's whole process group.
 {talk.SITE_EPILOG}{talk.EXIT_CODES}"""
 
 
-class Use(NamedTuple):
-    """What a process group uses."""
-
-    cpu_s: float = 0.0
-    memory_bytes: int = 0
-    shared_bytes: int = 0
-    """Of its resident memory, what others have mapped too."""
+_USE = ("cpu_s", "memory_bytes", "shared_bytes")
+"""What a process group uses; the last is how much of its resident memory others have mapped too."""
 
 
-def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
+def add_parser(commands: argparse._SubParsersAction[Parser], name: str) -> None:
     """Declare the command."""
     parser = commands.add_parser(
-        "status",
+        name,
         help="show how the workers of a running site are",
         description="Shows how the workers of a running site are.",
         epilog=_EPILOG,
@@ -66,27 +59,28 @@ def run(args: argparse.Namespace) -> int:
     try:
         if args.watch:
             return _watch(args)
-        status, pid = _ask(args)
+        status = _ask(args)
     except talk.GiveUpError as error:
         return error.code
     if args.ready:
         return 0 if is_ready(status) else talk.EXIT_FAILED
+    add_use(status)
     if args.json:
-        sys.stdout.write(json.dumps(as_json(status, pid, _uses(status)), indent=2) + "\n")
+        sys.stdout.write(json.dumps(status, indent=2) + "\n")
     else:
-        sys.stdout.write(_picture(status, pid))
+        sys.stdout.write(_picture(status))
     return 0
 
 
-def _ask(args: argparse.Namespace) -> tuple[SiteStatus, int]:
-    """The part that was asked for, and the core's pid. Raises GiveUpError."""
+def _ask(args: argparse.Namespace) -> Object:
+    """The part of the site's status that was asked for. Raises GiveUpError."""
     client = talk.connect(args)
     try:
-        reply = next(iter(talk.ask(args, client, Message(ShowStatus()), 5.0)), None)
+        status = next(talk.ask(args, client, {"do": "status"}, 5.0))
     finally:
         client.close()
-    assert isinstance(reply, SiteStatus), "a status is answered with a status, or refused"
-    return _chosen(args, reply), client.pid
+    del status["say"]
+    return _chosen(args, status | {"pid": client.pid or None})  # as it is seen from here
 
 
 def _watch(args: argparse.Namespace) -> int:
@@ -99,64 +93,65 @@ def _watch(args: argparse.Namespace) -> int:
 
     def picture() -> str | None:
         try:
-            return _picture(*next(shown, None) or _ask(args))
+            status = next(shown, None) or _ask(args)
         except talk.GiveUpError:
             return None
+        add_use(status)
+        return _picture(status)
 
     try:
-        events.send(Message(ShowEvents(follow=True, last=0)))
+        events.send({"do": "events", "follow": True, "last": 0})
         return watch(events.fileno(), picture)
     finally:
         events.close()
 
 
-def _picture(status: SiteStatus, pid: int) -> str:
-    return render(status, pid, _uses(status), wants_colour(os.isatty(1)), columns(1))
+def _picture(status: Object) -> str:
+    return render(status, wants_colour(os.isatty(1)), columns(1))
 
 
-def _uses(status: SiteStatus) -> dict[int, Use]:
-    return uses_of({worker.pid for worker in status.workers if worker.pid is not None})
-
-
-def why_not_ready(status: SiteStatus) -> str:
+def why_not_ready(status: Object) -> str:
     """Why it cannot become ready by itself any more; empty if it still may."""
-    notes = [f"{group.name} {group.note}" for group in status.groups if group.note.startswith(("blocked", "has given"))]
     failed = [
-        f"{w.group}:{w.task} failed: {w.last_exit or 'it never ran'}" for w in status.workers if w.state == "failed"
+        f"{worker['group']}:{worker['task']} failed: {worker['last_exit'] or 'it never ran'}"
+        for worker in status["workers"]
+        if worker["state"] == "failed"
     ]
-    return next(iter([*failed, *notes]), "")
+    stuck = [group for group in status["groups"] if group["note"].startswith(("blocked", "has given"))]
+    return next(iter([*failed, *(f"{group['name']} {group['note']}" for group in stuck)]), "")
 
 
-def is_ready(status: SiteStatus) -> bool:
+def is_ready(status: Object) -> bool:
     """Whether the site runs, and every worker that is wanted is ready or has ended normally."""
-    waiting = [group for group in status.groups if group.note]
-    fine = all(w.held or w.role or (w.state in ("running", "exited") and not w.unready) for w in status.workers)
-    return status.phase == "running" and fine and not waiting
+    waiting = any(group["note"] for group in status["groups"])
+    return status["phase"] == "running" and not waiting and all(map(_is_fine, status["workers"]))
 
 
-def as_json(status: SiteStatus, pid: int, uses: Mapping[int, Use]) -> dict[str, Any]:
-    """All of it as JSON has it; null for what is not known."""
-    none = dict.fromkeys(Use._fields)
-    workers = []
-    for worker in status.workers:
-        use = uses.get(worker.pid) if worker.pid is not None else None
-        workers.append(worker._asdict() | (none if use is None else use._asdict()))
-    groups = [group._asdict() for group in status.groups]
-    return status._asdict() | {"pid": pid or None, "groups": groups, "workers": workers}
+def _is_fine(worker: Object) -> bool:
+    well = worker["state"] in ("running", "exited") and not worker["unready"]
+    return well or worker["held"] or worker["role"] != ""
 
 
-def uses_of(groups: Collection[int]) -> dict[int, Use]:
+def add_use(status: Object) -> None:
+    """Write beside each worker what its processes use; None where that is not known, or there are none."""
+    uses = uses_of({worker["pid"] for worker in status["workers"] if worker["pid"] is not None})
+    for worker in status["workers"]:
+        worker.update(zip(_USE, uses.get(worker["pid"], (None, None, None)), strict=True))
+
+
+def uses_of(groups: Collection[int]) -> dict[int, tuple[float, int, int]]:
     """What these process groups use, as far as it can be seen: one walk through /proc."""
-    found: dict[int, Use] = {}
+    found: dict[int, tuple[float, int, int]] = {}
     ticks = os.sysconf("SC_CLK_TCK")
     for name in filter(str.isdigit, os.listdir("/proc") if groups else ()):
         with suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
             fields = file.read().rpartition(b") ")[2].split()
             group = int(fields[2])
             if group in groups:
-                old, (memory, shared) = found.get(group, Use()), _memory(name)
-                cpu = old.cpu_s + sum(map(int, fields[11:15])) / ticks
-                found[group] = Use(cpu, old.memory_bytes + memory, old.shared_bytes + shared)
+                cpu, memory, shared = found.get(group, (0.0, 0, 0))
+                more_memory, more_shared = _memory(name)
+                cpu += sum(map(int, fields[11:15])) / ticks
+                found[group] = cpu, memory + more_memory, shared + more_shared
     return found
 
 
@@ -172,23 +167,24 @@ def _memory(pid: str) -> tuple[int, int]:
     return 0, 0
 
 
-def _chosen(args: argparse.Namespace, status: SiteStatus) -> SiteStatus:
+def _chosen(args: argparse.Namespace, status: Object) -> Object:
     """The part of it that was asked for. Raises GiveUpError where there is no such worker."""
-    if not args.targets:
+    targets = dict.fromkeys(map(split_selector, talk.targets(args)))
+    if not targets:
         return status
-    try:
-        targets = [decode_selector(text) for text in args.targets]
-    except ProtocolError as error:
-        args.parser.error(f"{error}\nhint: api is all workers of a group, api:0 the first of them")
-    for target in targets:
-        if not any(w.group == target.group and target.task in (None, w.task) for w in status.workers) and (
-            target.task is not None or all(group.name != target.group for group in status.groups)
-        ):
-            what = "group" if target.task is None else "worker"
-            raise talk.GiveUpError(
-                talk.complain(args, f"there is no {what} {target}", "see `procman status`", talk.EXIT_FAILED)
-            )
-    names = {target.group for target in targets}
-    workers = [w for w in status.workers if any(w.group == t.group and t.task in (None, w.task) for t in targets)]
-    groups = [group for group in status.groups if group.name in names]
-    return status._replace(groups=tuple(groups), workers=tuple(workers))
+    names = {group["name"] for group in status["groups"]}
+    known = {(worker["group"], worker["task"]) for worker in status["workers"]}
+    for group, task in targets:
+        if (group not in names) if task is None else ((group, task) not in known):
+            what = f"group {group}" if task is None else f"worker {group}:{task}"
+            hint = "see `procman status`"
+            raise talk.GiveUpError(talk.complain(args, f"there is no {what}", hint, talk.EXIT_FAILED))
+    wanted = {group for group, _ in targets}
+    return status | {
+        "groups": [group for group in status["groups"] if group["name"] in wanted],
+        "workers": [
+            worker
+            for worker in status["workers"]
+            if (worker["group"], None) in targets or (worker["group"], worker["task"]) in targets
+        ],
+    }

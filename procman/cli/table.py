@@ -1,4 +1,4 @@
-"""The table of `procman status`. Pure: text from values.
+"""The table of `procman status`. Pure: text from what a site says of itself, as the schema of its socket has it.
 
 demo  running · 3 groups, 6 workers · a66b0f19b104 · pid 29126
 
@@ -8,11 +8,13 @@ web:0      running    29177   12m          1    99  210ms   12.1M    6.3M  kille
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
 
-from procman.policy.requests import GroupStatus, SiteStatus, WorkerStatus
 from procman.words import duration, size
+
+TYPE_CHECKING = False  # as type checkers know it, without importing typing
+if TYPE_CHECKING:
+    from typing import Any
 
 _DIM, _BOLD = "2", "1"
 _STYLES = {
@@ -31,90 +33,95 @@ _DOT = " \N{MIDDLE DOT} "
 _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
 
-class Use(Protocol):
-    """What a worker's processes use."""
-
-    @property
-    def cpu_s(self) -> float: ...
-    @property
-    def memory_bytes(self) -> int: ...
-    @property
-    def shared_bytes(self) -> int: ...
+Object = Mapping[str, "Any"]
 
 
-def render(status: SiteStatus, pid: int, uses: Mapping[int, Use], colour: bool, columns: int | None) -> str:
-    """The whole screen. `columns` is the terminal's width: lines are cut to it; None is no limit."""
-    groups = {group.name: group for group in status.groups}
-    rows = [_row(worker, groups.get(worker.group), uses) for worker in status.workers]
+def render(status: Object, colour: bool, columns: int | None) -> str:
+    """The whole screen, of a status with what its workers use. Lines are cut to `columns`; None is no limit."""
+    left = {group["name"]: group["budget_left"] for group in status["groups"]}
+    rows = [_row(worker, left.get(worker["group"])) for worker in status["workers"]]
     widths = [max(map(len, column)) for column in zip(_HEAD, *rows, strict=True)]
     if columns is not None and columns < _WIDE:
         widths[_SHARED] = 0
-    title = f"{_count(len(groups), 'group')}, {_count(len(rows), 'worker')}"
-    head = _DOT.join([status.phase, title, _identity(status), *([f"pid {pid}"] if pid else [])])
-    lines = [_paint(status.site, _BOLD, colour) + "  " + _clip(head, columns, len(status.site) + 2), ""]
+    title = f"{_count(len(left), 'group')}, {_count(len(rows), 'worker')}"
+    pid = [f"pid {status['pid']}"] if status["pid"] else []
+    head = _DOT.join([status["phase"], title, _identity(status), *pid])
+    lines = [_paint(status["site"], _BOLD, colour) + "  " + _clip(head, columns, len(status["site"]) + 2), ""]
     if rows:
         lines += [_paint(_line(_HEAD, widths, columns), _DIM, colour)]
         lines += [_coloured(_line(row, widths, columns), row, widths, colour) for row in rows]
-    notes = [note for group in status.groups for note in _notes(group)] + _words(status.workers)
-    if status.strays:
-        notes.append(f"{_count(status.strays, 'stray')}: left their workers without a trace, and end with the site")
-    if status.lost_lines:
-        notes.append(f"output: {_count(status.lost_lines, 'line')} not written ({size(status.lost_bytes)})")
+    notes = [note for group in status["groups"] for note in _notes(group)] + _words(status["workers"])
+    if strays := status["strays"]:
+        notes.append(f"{_count(strays, 'stray')}: left their workers without a trace, and end with the site")
+    if lost := status["lost_lines"]:
+        notes.append(f"output: {_count(lost, 'line')} not written ({size(status['lost_bytes'])})")
     if notes:
         lines += ["", *(_clip(note, columns) for note in notes)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def _identity(status: SiteStatus) -> str:
+def _identity(status: Object) -> str:
     """`a66b0f19b104`, and from which commit: `a66b0f19b104 (8c1f2ab, dirty)`."""
-    commit = ", ".join([status.commit[:7]] + ["dirty"] * status.dirty)
-    return f"{status.digest} ({commit})" if status.commit else status.digest
+    commit = ", ".join([status["commit"][:7]] + ["dirty"] * status["dirty"])
+    return f"{status['digest']} ({commit})" if status["commit"] else str(status["digest"])
 
 
-def _row(worker: WorkerStatus, group: GroupStatus | None, uses: Mapping[int, Use]) -> tuple[str, ...]:
-    use = uses.get(worker.pid) if worker.pid is not None else None
-    last = "" if worker.last_exit is None else f"{worker.last_exit} {duration(worker.last_exit_s or 0.0)} ago"
-    if worker.state == "backoff" and worker.delay_s is not None:
-        last = f"again in {duration(worker.delay_s)}{_DOT}{last}"
-    if worker.held:
-        last = f"by hand{_DOT}{last}" if last else "by hand"
-    if worker.role:
-        last = f"{worker.role}{_DOT}{last}" if last else worker.role
-    name = f"{worker.group}:{worker.task}"
+def _row(worker: Object, budget_left: int | None) -> tuple[str, ...]:
+    name = _name(worker)
     return (
         name if len(name) <= _WIDEST else name[: _WIDEST - 8] + _ELLIPSIS + name[-7:],
         _state(worker),
-        "-" if worker.pid is None else str(worker.pid),
-        "-" if worker.uptime_s is None else duration(worker.uptime_s),
-        str(max(0, worker.generation - 1)),
-        "-" if group is None else str(group.budget_left),
-        "-" if use is None else duration(use.cpu_s),
-        "-" if use is None else _size(use.memory_bytes),
-        "-" if use is None else _size(use.shared_bytes),
-        last or "-",
+        _or_dash(str, worker["pid"]),
+        _or_dash(duration, worker["uptime_s"]),
+        str(max(0, worker["generation"] - 1)),
+        _or_dash(str, budget_left),
+        _or_dash(duration, worker["cpu_s"]),
+        _or_dash(_size, worker["memory_bytes"]),
+        _or_dash(_size, worker["shared_bytes"]),
+        _DOT.join(_last(worker)) or "-",
     )
 
 
-def _state(worker: WorkerStatus) -> str:
+def _last(worker: Object) -> list[str]:
+    """What is known of its last run, and of what is to come."""
+    told = [worker["role"]] if worker["role"] else []
+    if worker["held"]:
+        told.append("by hand")
+    if worker["state"] == "backoff" and worker["delay_s"] is not None:
+        told.append(f"again in {duration(worker['delay_s'])}")
+    if worker["last_exit"] is not None:
+        told.append(f"{worker['last_exit']} {duration(worker['last_exit_s'] or 0.0)} ago")
+    return told
+
+
+def _name(worker: Object) -> str:
+    return f"{worker['group']}:{worker['task']}"
+
+
+def _state(worker: Object) -> str:
     """Its state; of one that runs, what is to be known besides."""
-    if worker.state != "running":
-        return worker.state
-    return worker.doing or ("unready" if worker.unready else worker.state)
+    if worker["state"] != "running":
+        return str(worker["state"])
+    return str(worker["doing"] or ("unready" if worker["unready"] else "running"))
 
 
-def _words(workers: Sequence[WorkerStatus]) -> list[str]:
+def _words(workers: Sequence[Object]) -> list[str]:
     """Why those who are not ready are not, and what workers say of themselves."""
-    lines = [f"{worker.group}:{worker.task} is not ready: {worker.unready}" for worker in workers if worker.unready]
-    lines += [f"{worker.group}:{worker.task} says: {worker.says}" for worker in workers if worker.says]
+    lines = [f"{_name(worker)} is not ready: {worker['unready']}" for worker in workers if worker["unready"]]
+    lines += [f"{_name(worker)} says: {worker['says']}" for worker in workers if worker["says"]]
     more = len(lines) - _WORDY
     return lines if more <= 0 else [*lines[:_WORDY], f"{_ELLIPSIS} and {_count(more, 'more line')} of the like"]
 
 
-def _notes(group: GroupStatus) -> list[str]:
-    notes = [f"{group.name}: {group.note}"] if group.note else []
-    if group.workers != group.file_workers:
-        notes.append(f"{group.name}: {_count(group.workers, 'worker')} by hand (file: {group.file_workers})")
+def _notes(group: Object) -> list[str]:
+    notes = [f"{group['name']}: {group['note']}"] if group["note"] else []
+    if group["workers"] != group["file_workers"]:
+        notes.append(f"{group['name']}: {_count(group['workers'], 'worker')} by hand (file: {group['file_workers']})")
     return notes
+
+
+def _or_dash(text: Callable[[Any], str], value: Any) -> str:
+    return "-" if value is None else text(value)
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], columns: int | None) -> str:

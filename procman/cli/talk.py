@@ -6,12 +6,10 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 from procman.cli.main import EXIT_USAGE, Parser
 from procman.control.client import Client, ClientError, TimedOutError, find
-from procman.control.protocol import Compile, Compiled, Message, Told
-from procman.policy.requests import Refused, Reply, Request
+from procman.control.wire import Object, ProtocolError, split_selector
 
 EXIT_FAILED, EXIT_NO_SITE, EXIT_INVALID, EXIT_TIMED_OUT = 1, 3, 78, 124
 
@@ -83,14 +81,12 @@ def connect(args: argparse.Namespace) -> Client:
         raise GiveUpError(complain(args, error.reason, error.hint, EXIT_NO_SITE)) from None
 
 
-def ask(
-    args: argparse.Namespace, client: Client, message: Message, timeout_s: float | None
-) -> Iterator[Reply | Told | Compiled]:
+def ask(args: argparse.Namespace, client: Client, request: Object, timeout_s: float | None) -> Iterator[Object]:
     """The replies of a conversation, refusals and breakdowns excepted. Raises GiveUpError."""
     try:
-        for reply in client.ask(message, timeout_s):
-            if isinstance(reply, Refused):
-                raise GiveUpError(complain(args, reply.reason, reply.hint, EXIT_FAILED))
+        for reply in client.ask(request, timeout_s):
+            if reply["say"] == "refused":
+                raise GiveUpError(complain(args, reply["reason"], reply["hint"], EXIT_FAILED))
             yield reply
     except ClientError as error:
         raise GiveUpError(complain(args, error.reason, error.hint, EXIT_NO_SITE)) from None
@@ -99,24 +95,29 @@ def ask(
         raise GiveUpError(complain(args, f"not done {within}; it goes on", "", EXIT_TIMED_OUT)) from None
 
 
-def converse(
-    args: argparse.Namespace, request: Request | Compile, timeout_s: float = 5.0
-) -> Iterator[Reply | Told | Compiled]:
-    """The replies to one request, on a connection of its own. Raises GiveUpError."""
+def question(args: argparse.Namespace, request: Object, timeout_s: float = 5.0) -> Object:
+    """The one reply to a request that moves nothing, on a connection of its own. Raises GiveUpError."""
     client = connect(args)
     try:
-        yield from ask(args, client, Message(request), timeout_s)
+        return next(ask(args, client, request, timeout_s))
     finally:
         client.close()
 
 
-def consult(args: argparse.Namespace, key: str = "") -> dict[str, Any]:
+def consult(args: argparse.Namespace, key: str = "") -> Object:
     """What the site's loader makes of the files that are named, or of the site's own. Raises GiveUpError."""
-    request = Compile(tuple(args.files), tuple(args.overlay), tuple(args.sets), os.getcwd(), key)  # noqa: PTH109
-    for reply in converse(args, request, LOADING_S):
-        if isinstance(reply, Compiled):
-            return reply.answer
-    raise AssertionError("it is answered, or refused")
+    named = {"files": args.files, "overlays": args.overlay, "sets": args.sets, "here": os.getcwd()}  # noqa: PTH109
+    answer: Object = question(args, {"do": "compile", "key": key, **named}, LOADING_S)["answer"]
+    return answer
+
+
+def targets(args: argparse.Namespace) -> list[str]:
+    """The words that name groups and workers. Exits with 2 where one can name neither."""
+    try:
+        return [word for word in args.targets if split_selector(word)]
+    except ProtocolError as error:
+        parser: Parser = args.parser
+        parser.error(f"{error}\nhint: api is all workers of a group, api:0 the first of them")
 
 
 def complain(args: argparse.Namespace, reason: str, hint: str, code: int) -> int:

@@ -47,10 +47,10 @@ signals:
 {EXIT_CODES}"""
 
 
-def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
+def add_parser(commands: argparse._SubParsersAction[Parser], name: str) -> None:
     """Declare the command."""
     parser = commands.add_parser(
-        "up",
+        name,
         help="run a site",
         description="Runs a site until it has finished or is asked to stop.",
         epilog=_EPILOG,

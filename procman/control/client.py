@@ -1,6 +1,8 @@
 """The operator's end of the control socket: which site is meant, and a conversation of one request with it.
 
-It prints nothing and parses no command line. It blocks, which is right for a command, and never longer than it is told.
+What is said are the plain objects that `schemas/control.schema.json` describes. It prints nothing and parses no command
+line. It blocks, which is right for a command, and never longer than it is told. Commands are to be quick: it loads no
+`typing` and nothing that the core is made of.
 """
 
 from __future__ import annotations
@@ -13,16 +15,19 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from select import POLLIN, poll
-from typing import IO
 
-from procman.control import place, protocol
-from procman.control.protocol import Compiled, End, Message, ProtocolError, Told
-from procman.policy.requests import Accepted, Reply, ShowStatus, SiteStatus
+from procman.control import place
+from procman.control.wire import Object, ProtocolError, from_line, to_line
+
+TYPE_CHECKING = False  # as type checkers know it, without importing typing
+if TYPE_CHECKING:
+    from typing import IO
 
 _PEER = struct.Struct("3i")
 _CHUNK = 1 << 16
 PATIENCE_S = 5.0
 """How long a site may take for what it answers at once."""
+_HINT_VERSION = "is that procman, of this version?"
 
 
 class ClientError(Exception):
@@ -58,35 +63,35 @@ class Client:
         self.pid: int = _PEER.unpack(peer)[0]
         """The core's; 0 where it lives in another pid namespace."""
 
-    def ask(self, message: Message, timeout_s: float | None = PATIENCE_S) -> Iterator[Reply | Told | Compiled]:
-        """The replies as they come, the last one included. Raises TimedOutError, ClientError.
+    def ask(self, request: Object, timeout_s: float | None = PATIENCE_S) -> Iterator[Object]:
+        """The replies as they come, the last one included (but `end`, which says nothing). Raises TimedOutError,
+        ClientError.
 
         `timeout_s` is for the whole conversation; None is no limit.
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        with suppress(OSError):  # it may have refused before it has read anything
-            self._sock.sendall(protocol.encode_request(message))
+        self.send(request)
         while (line := self._line(deadline)) is not None:
             try:
-                reply = protocol.decode_reply(line)
+                reply = from_line(line)
             except ProtocolError as error:
-                raise ClientError(f"{self.path}: {error}", "is that procman, of this version?") from None
-            if isinstance(reply, End):
+                raise ClientError(f"{self.path}: {error}", _HINT_VERSION) from None
+            if reply.get("say") == "end":
                 return
             yield reply
-            if not isinstance(reply, Accepted | Told):
+            if reply.get("say") not in ("accepted", "event"):
                 return
         raise ClientError("procman has ended the connection", "see its log: has it ended?")
 
-    def stream(self, message: Message) -> IO[bytes]:
-        """Ask for what is answered with more than replies, and give what comes. Raises ClientError."""
-        with suppress(OSError):
-            self._sock.sendall(protocol.encode_request(message))
+    def stream(self, request: Object) -> IO[bytes]:
+        """Ask for what is answered with more than replies, and give what comes."""
+        self.send(request)
         return os.fdopen(os.dup(self._sock.fileno()), "rb")
 
-    def send(self, message: Message) -> None:
+    def send(self, request: Object) -> None:
         """Ask, and leave the answer to be read from `fileno()`."""
-        self._sock.sendall(protocol.encode_request(message))
+        with suppress(OSError):  # it may have refused before it has read anything
+            self._sock.sendall(to_line(request))
 
     def fileno(self) -> int:
         return self._sock.fileno()
@@ -144,12 +149,12 @@ def find(wanted: str | None, env: Mapping[str, str]) -> Client:
     raise ClientError(f"no site `{wanted}` is running", hint)
 
 
-def status_of(client: Client) -> SiteStatus:
+def status_of(client: Client) -> Object:
     """What a site says of itself. Raises ClientError, TimedOutError."""
-    for reply in client.ask(Message(ShowStatus())):
-        if isinstance(reply, SiteStatus):
+    for reply in client.ask({"do": "status"}):
+        if reply.get("say") == "status":
             return reply
-    raise ClientError(f"{client.path} does not tell its status", "is that procman, of this version?")
+    raise ClientError(f"{client.path} does not tell its status", _HINT_VERSION)
 
 
 def names(env: Mapping[str, str]) -> list[str]:
@@ -174,7 +179,7 @@ def _by_file(file: str, found: dict[str, str]) -> Client:
     path = os.path.realpath(file)
     for name, client in _connect_all(found).items():
         with suppress(ClientError, TimedOutError):
-            if path in map(os.path.realpath, status_of(client).files):
+            if path in map(os.path.realpath, status_of(client)["files"]):
                 return Client(found[name])
         client.close()
     raise ClientError(f"no site is running that was read from {file}", f"start it with `procman up {file}`")

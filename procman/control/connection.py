@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from errno import EAGAIN
 
-from procman.control.protocol import MAX_REQUEST
+from procman.control.wire import MAX_REQUEST
 from procman.kernel.poller import READ, WRITE, Poller
 from procman.policy.events import Record, Transition
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
-from procman.control.protocol import VERSION
+from procman.control.wire import VERSION
 from procman.policy.requests import Accepted, Done, GroupStatus, Refused, Rejected, SiteStatus, WorkerStatus
 
 _TEXT: dict[str, Any] = {"type": "string"}

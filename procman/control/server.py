@@ -20,7 +20,8 @@ from typing import Any, Protocol
 
 from procman.control import protocol
 from procman.control.connection import Connection, turn_away
-from procman.control.protocol import Compile, End, ProtocolError, ShowEvents, ShowLogs
+from procman.control.protocol import Compile, End, ShowEvents, ShowLogs
+from procman.control.wire import MAX_REQUEST, VERSION, ProtocolError
 from procman.kernel.poller import READ, Poller
 from procman.log.jsonl import JsonLines
 from procman.policy.events import LoadFailed, Record
@@ -158,11 +159,11 @@ class Server:
 
     def _heard(self, client: Connection, line: bytes) -> None:
         try:
-            if len(line) >= protocol.MAX_REQUEST:
-                raise ProtocolError(f"a request is at most {protocol.MAX_REQUEST} bytes long")
+            if len(line) >= MAX_REQUEST:
+                raise ProtocolError(f"a request is at most {MAX_REQUEST} bytes long")
             request, wait = protocol.decode_request(line)
         except ProtocolError as error:
-            hint = f"this is procman's control socket, version {protocol.VERSION}"
+            hint = f"this is procman's control socket, version {VERSION}"
             client.finish(protocol.encode_reply(Refused(str(error), hint)))
             return
         if isinstance(request, ShowEvents):

@@ -5,10 +5,9 @@ Plain values, as all of the vocabulary. How they look on the wire is the busines
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-if TYPE_CHECKING:  # a command that asks for a status has no need of them, and not the time
-    from procman.plan import Plan, Scope
+from procman.plan import Plan, Scope
 
 # --- what is asked -------------------------------------------------------------------------------------
 

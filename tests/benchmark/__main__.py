@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from tests.benchmark import options
+from tests.benchmark import commands, options
 from tests.benchmark.subjects import MissingError, Subject, c_loop, compile_c, procman
 
 COUNTS = (1, 4, 100, 1000)
@@ -36,6 +36,8 @@ def main() -> int:
     except MissingError as missing:
         print(f"benchmark: missing: {missing}", file=sys.stderr)  # noqa: T201
         return 1
+    print()  # noqa: T201
+    commands.main()
     print()  # noqa: T201
     return options.main()
 

@@ -19,6 +19,7 @@ ROUNDS = 20
 COMMANDS = {
     "status": ("status",),
     "status --json": ("status", "--json"),
+    "status --ready": ("status", "--ready"),
     "signal CONT": ("signal", "CONT", "a"),
     "scale a=4": ("scale", "a=4"),
     "restart --no-wait": ("restart", "a:0", "--no-wait"),
@@ -29,13 +30,14 @@ def main() -> int:
     """Measure in turns, and print each in milliseconds and as a ratio."""
     bare = [sys.executable, "-c", "pass"]
     times: dict[str, list[float]] = {name: [] for name in ("python -c pass", *COMMANDS)}
-    with tempfile.TemporaryDirectory() as folder, up(Path(folder), site_of(group("a", FOREVER, "workers = 4"))) as site:
+    text = site_of(group("a", FOREVER, "workers = 4"))
+    procman = str(Path(sys.executable).with_name("procman"))
+    with tempfile.TemporaryDirectory() as folder, up(Path(folder), text, env={"PROCMAN_RUNTIME_DIR": folder}) as site:
         site.until("worker.running", count=4)
-        procman = str(Path(sys.executable).with_name("procman"))
         for _ in range(ROUNDS):
             times["python -c pass"].append(_ms(bare))
             for name, words in COMMANDS.items():
-                times[name].append(_ms([procman, *words]))
+                times[name].append(_ms([procman, "-s", f"{folder}/test.sock", *words]))
         site.stop()
     reference = median(times["python -c pass"])
     print(f"{'a command, as a whole process':46}{'median':>12}{'least':>12}{'ratio':>8}  target")  # noqa: T201

@@ -126,13 +126,3 @@ def test_a_command_reads_the_code_of_no_other_wherever_the_site_is_named(before:
     )
     loaded = {name.rpartition(".")[2] for name in run.stdout.split() if name.startswith("procman.cli.")}
     assert ("status" in loaded, loaded & (set(main.COMMANDS.values()) - {"status"})) == (True, set())
-
-
-@pytest.mark.parametrize("command", [("status",), ("restart", "api"), ("down",)])
-def test_a_command_that_talks_to_a_site_does_not_load_what_a_site_is_made_of(command: tuple[str, ...]) -> None:
-    code = "import sys; from procman.cli.main import main; main(sys.argv[1:]); print(*sys.modules)"
-    words = [sys.executable, "-I", "-c", f"import sys; sys.path[:0] = {sys.path!r}; {code}", *command, "-s", "nobody"]
-    run = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
-    heavy = {"procman.plan", "procman.policy.events", "procman.log", "procman.config", "procman.output", "pydantic"}
-    loaded = set(run.stdout.split())
-    assert ("procman.control.client" in loaded, loaded & (heavy | {"shutil"})) == (True, set())

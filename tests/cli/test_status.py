@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
+from typing import Any
+
 import pytest
 
-from procman.cli.status import Use, as_json, is_ready
-from procman.cli.table import render
+from procman.cli import table
+from procman.cli.status import add_use, is_ready
+from procman.control.protocol import encode_reply
 from procman.policy.requests import GroupStatus, SiteStatus, WorkerStatus
 
 API = WorkerStatus("api", 0, 3, "running", 4242, 754.0, None, False, "killed by SIGKILL", 183.0)
@@ -19,7 +24,7 @@ SITE = SiteStatus(
     (GroupStatus("api", 2, 1, 7, 93, ""), GroupStatus("mail-sender", 1, 1, 0, 10, "waits for migrate")),
     (API, WAITS, HELD),
 )
-USES = {4242: Use(72.5, 34_500_000, 6_600_000)}
+USE = {"cpu_s": 72.5, "memory_bytes": 34_500_000, "shared_bytes": 6_600_000}
 
 AT_80 = """\
 shop  running · 2 groups, 3 workers · a66b0f19b104 · pid 4000
@@ -45,18 +50,32 @@ mail-sender: waits for migrate
 """
 
 
+def said(site: SiteStatus) -> dict[str, Any]:
+    """What a site says, as a client has it."""
+    status: dict[str, Any] = json.loads(encode_reply(site, {"pid": 4000, "uptime_s": 1.0}))
+    return status
+
+
+def render(site: SiteStatus, columns: int | None, *, colour: bool = False) -> str:
+    """The screen, with what pid 4242 uses."""
+    status = said(site)
+    for worker in status["workers"]:
+        worker.update(USE if worker["pid"] == 4242 else dict.fromkeys(USE))
+    return table.render(status, colour, columns)
+
+
 @pytest.mark.parametrize(("columns", "expected"), [(80, AT_80), (120, AT_120), (None, AT_120)])
 def test_the_table_fits_the_terminal(columns: int | None, expected: str) -> None:
-    assert render(SITE, 4000, USES, False, columns) == expected
+    assert render(SITE, columns) == expected
 
 
 @pytest.mark.parametrize("columns", [1, 10, 40, 80])
 def test_no_line_is_wider_than_the_terminal(columns: int) -> None:
-    assert max(map(len, render(SITE, 4000, USES, False, columns).splitlines()[2:])) <= columns
+    assert max(map(len, render(SITE, columns).splitlines()[2:])) <= columns
 
 
 def test_lines_that_could_not_be_written_are_counted_below() -> None:
-    text = render(SITE._replace(lost_lines=1204, lost_bytes=96_000), 4000, USES, False, 80)
+    text = render(SITE._replace(lost_lines=1204, lost_bytes=96_000), 80)
     assert text == AT_80 + "output: 1,204 lines not written (96 kB)\n"
 
 
@@ -83,20 +102,18 @@ def test_who_runs_and_is_not_ready_is_marked_and_what_workers_say_of_themselves_
         API._replace(task=2, pid=4244, doing="stopping", unready="it says that it is stopping"),
     )
     site = SITE._replace(groups=SITE.groups[:1], workers=workers)
-    assert render(site, 4000, USES, False, 80) == AT_80_UNREADY
-    assert "\x1b[1;33munready\x1b[0m" in render(site, 4000, USES, True, 80)
-    told = [(w["state"], w["unready"], w["doing"], w["says"]) for w in as_json(site, 4000, USES)["workers"]]
-    assert told[:2] == [("running", "GET /health: 503", "", ""), ("running", "", "reloading", story)]
+    assert render(site, 80) == AT_80_UNREADY
+    assert "\x1b[1;33munready\x1b[0m" in render(site, 80, colour=True)
 
 
 def test_of_many_who_say_something_a_few_are_shown() -> None:
     workers = tuple(API._replace(task=task, says="all is well") for task in range(30))
-    lines = render(SITE._replace(workers=workers), 4000, {}, False, 80).splitlines()
+    lines = render(SITE._replace(workers=workers), 80).splitlines()
     assert lines[-2:] == ["api:7 says: all is well", "… and 22 more lines of the like"]
 
 
 def test_only_states_and_headings_have_colours() -> None:
-    text = render(SITE, 4000, USES, True, 80)
+    text = render(SITE, 80, colour=True)
     assert "\x1b[32mrunning\x1b[0m" in text
     assert "\x1b[33mbackoff\x1b[0m" in text
 
@@ -118,13 +135,13 @@ def test_a_site_is_ready_when_all_that_is_wanted_runs(
     worker: WorkerStatus, group: str, phase: str, ready: bool
 ) -> None:
     site = SITE._replace(phase=phase, groups=(SITE.groups[0]._replace(note=group),), workers=(worker,))
-    assert is_ready(site) is ready
+    assert is_ready(said(site)) is ready
 
 
-def test_as_json_it_has_what_each_worker_uses() -> None:
-    workers = as_json(SITE, 4000, USES)["workers"]
-    assert [(w["task"], w["cpu_s"], w["memory_bytes"], w["shared_bytes"]) for w in workers] == [
-        (0, 72.5, 34_500_000, 6_600_000),
-        (1, None, None, None),
-        (0, None, None, None),
-    ]
+def test_what_a_worker_uses_stands_beside_it() -> None:
+    status = said(SITE._replace(workers=(API._replace(pid=os.getpgid(0)), WAITS)))
+    add_use(status)
+    ours, none = ({name: worker[name] for name in USE} for worker in status["workers"])
+    assert none == dict.fromkeys(USE)
+    assert ours["cpu_s"] > 0
+    assert ours["memory_bytes"] > 1_000_000

@@ -1,11 +1,12 @@
-"""Requests as lines, and back."""
+"""Requests, as lines have them and as the core means them."""
 
 from __future__ import annotations
 
 from signal import valid_signals
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
-from procman.control.protocol.wire import Object, ProtocolError, from_line, shown, take, to_line
+from procman.control.wire import Object, ProtocolError, from_line, shown, split_selector, take
+from procman.plan import Scope
 from procman.policy.requests import (
     Down,
     Operate,
@@ -18,13 +19,7 @@ from procman.policy.requests import (
     SendSignal,
     ShowPlan,
     ShowStatus,
-    Verb,
 )
-
-if TYPE_CHECKING:
-    from procman.plan import Scope
-
-VERBS: tuple[Verb, ...] = ("start", "stop", "restart")
 
 
 class ShowEvents(NamedTuple):
@@ -66,33 +61,10 @@ _WAITED_FOR = (Operate, RunJob, Scale, Reload, Rollback, Down)
 
 
 class Message(NamedTuple):
-    """A request as it is sent."""
+    """A request, and whether its client waits until it has come true."""
 
     request: Request | ShowEvents | ShowLogs | Compile
     wait: bool = True
-
-
-def encode_request(message: Message) -> bytes:
-    """The line of a request."""
-    request = message.request
-    if isinstance(request, ShowStatus | ShowPlan | Compile | ShowEvents | ShowLogs):
-        return to_line(_question_fields(request))
-    match request:
-        case Operate(verb, targets):
-            fields: Object = {"do": verb, "targets": [*map(str, targets)], "wait": message.wait}
-        case RunJob(group):
-            fields = {"do": "run", "group": group, "wait": message.wait}
-        case Scale(group, workers):
-            fields = {"do": "scale", "group": group, "workers": workers, "wait": message.wait}
-        case SendSignal(number, targets, scope):
-            fields = {"do": "signal", "signal": int(number), "targets": [*map(str, targets)], "scope": scope}
-        case Reload(reset):
-            fields = {"do": "reload", "reset": reset, "wait": message.wait}
-        case Rollback():
-            fields = {"do": "rollback", "wait": message.wait}
-        case Down(now):
-            fields = {"do": "down", "now": now, "wait": message.wait}
-    return to_line(fields)
 
 
 def decode_request(line: bytes | bytearray) -> Message:
@@ -105,21 +77,6 @@ def decode_request(line: bytes | bytearray) -> Message:
     if fields:
         raise ProtocolError(f"`{do}` has no `{shown(next(iter(fields)))}`")
     return Message(request, wait) if isinstance(request, _WAITED_FOR) else Message(request)
-
-
-def _question_fields(request: Question) -> Object:
-    """What a request that moves nothing says."""
-    match request:
-        case ShowStatus():
-            return {"do": "status"}
-        case ShowPlan():
-            return {"do": "plan"}
-        case Compile():
-            return {"do": "compile", **request._asdict()}
-        case ShowEvents(follow, last):
-            return {"do": "events", "follow": follow, "last": last}
-        case ShowLogs(targets, follow):
-            return {"do": "logs", "targets": [*map(str, targets)], "follow": follow}
 
 
 def _question(do: str, fields: Object) -> Question | None:
@@ -135,8 +92,7 @@ def _question(do: str, fields: Object) -> Question | None:
         case "events":
             return ShowEvents(take(fields, "follow", bool, False), take(fields, "last", int, 100))
         case "logs":
-            named = fields.get("targets") or fields.pop("targets", None)
-            return ShowLogs(_targets(fields) if named else (), take(fields, "follow", bool, False))
+            return ShowLogs(_targets(fields, nobody=True), take(fields, "follow", bool, False))
         case _:
             return None
 
@@ -162,14 +118,6 @@ def _wish(do: str, fields: Object) -> Request:
             raise ProtocolError(f"nobody here can `{shown(do)}`")
 
 
-def decode_selector(text: str) -> Selector:
-    """`GROUP` or `GROUP:TASK`. Raises ProtocolError."""
-    group, colon, task = text.partition(":")
-    if not group or (colon and not (task.isascii() and task.isdigit() and len(task) <= 6)):
-        raise ProtocolError(f"`{shown(text)}` is neither GROUP nor GROUP:TASK")
-    return Selector(group, int(task) if colon else None)
-
-
 def _texts(fields: Object, name: str) -> tuple[str, ...]:
     texts = take(fields, name, list, [])
     if not all(isinstance(text, str) for text in texts):
@@ -177,11 +125,11 @@ def _texts(fields: Object, name: str) -> tuple[str, ...]:
     return tuple(texts)
 
 
-def _targets(fields: Object) -> tuple[Selector, ...]:
-    texts = take(fields, "targets", list)
-    if not texts or not all(isinstance(text, str) for text in texts):
+def _targets(fields: Object, *, nobody: bool = False) -> tuple[Selector, ...]:
+    targets = tuple(Selector(*split_selector(text)) for text in _texts(fields, "targets"))
+    if not targets and not nobody:
         raise ProtocolError("`targets` names nobody: a list of GROUP and GROUP:TASK")
-    return tuple(map(decode_selector, texts))
+    return targets
 
 
 def _scope(fields: Object) -> Scope:

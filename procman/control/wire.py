@@ -1,15 +1,20 @@
-"""A line of the language: one JSON object with the version, and how a field is taken out of it. Knows no message."""
+"""A line of the language: one JSON object with the version, and how a field is taken out of it. Knows no message.
+
+Both ends import it, and a command is to be quick: it loads nothing but `json`, not even `typing`.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import Any, TypeAlias
 
+TYPE_CHECKING = False  # as type checkers know it, without importing typing
+if TYPE_CHECKING:
+    from typing import Any
+
+Object = dict[str, "Any"]
 VERSION = 1
 MAX_REQUEST = 65536
 """Bytes of a request's line, its newline included."""
-
-Object: TypeAlias = dict[str, Any]
 
 
 class ProtocolError(ValueError):
@@ -41,6 +46,14 @@ def take(fields: Object, name: str, kind: type, default: Any = None) -> Any:
     if type(value) is not kind:
         raise ProtocolError(f"`{name}` is missing" if value is None else f"`{name}` is not of type {kind.__name__}")
     return value
+
+
+def split_selector(text: str) -> tuple[str, int | None]:
+    """The group, and the task if it is one worker: `GROUP` or `GROUP:TASK`. Raises ProtocolError."""
+    group, colon, task = text.partition(":")
+    if not group or (colon and not (task.isascii() and task.isdigit() and len(task) <= 6)):
+        raise ProtocolError(f"`{shown(text)}` is neither GROUP nor GROUP:TASK")
+    return group, int(task) if colon else None
 
 
 def shown(value: object) -> str:
