@@ -48,6 +48,7 @@ ROOMS: dict[str, Room] = {
     "kernel": room("plan", "words", "policy.events", "policy.requests", libraries=LEAN),
     "kernel.privileges": room("plan", "words", libraries=LEAN | {"ctypes"}),
     "kernel.channel": room("plan", "words", "policy.events", libraries=LEAN | {"_socket"}),
+    "kernel.caller": room(libraries=LEAN | {"fcntl"}),
     "kernel.orphans": room(libraries=LEAN | {"ctypes"}),
     "kernel.terminal": room(libraries=LEAN | {"fcntl", "termios"}),
     "kernel.probes": room("plan", "words", "policy.events", libraries=LEAN | {"_socket"}),

@@ -18,6 +18,7 @@ from procman.control.protocol import Compile
 from procman.control.server import Server
 from procman.control.site import Controlled
 from procman.kernel import loop
+from procman.kernel.caller import Caller, keep_standard_error
 from procman.kernel.descriptors import seal_descriptors
 from procman.kernel.linux import LinuxKernel
 from procman.kernel.listening import Listening
@@ -51,15 +52,19 @@ def main(text: str) -> int:
     request = json.loads(text)
     _be_called("procman")
     poller = Poller()
-    log = Log(poller, format=request["log_format"], colour=request["colour"], detached="tell" in request)
+    stderr = keep_standard_error() if "tell" in request else 2
+    log = Log(poller, stderr, request["log_format"], request["colour"])
     sockets = Sockets(from_above(os.environ))
-    kernel = LinuxKernel(poller, log, _loader_argv(request), (sockets,), json.dumps(request["path"]))
-    kernel.pump.colour = wants_colour(os.isatty(1)) if request["colour"] is None else request["colour"]
+    kernel = LinuxKernel(
+        poller, log, _loader_argv(request, colour=_colour(request, stderr)), (sockets,), json.dumps(request["path"])
+    )
+    kernel.pump.colour = _colour(request, 1)
     server = Server(poller, log, kernel.tell, lambda asked, hear: kernel.ask(_question_argv(request, asked), hear))
     words = Tails(server, kernel.pump, kernel.now)
     kernel.timers.add(words)
     server.show_logs = kernel.pump.show
-    controlled = Controlled(kernel, server, words.answer, request.get("tell", -1))
+    caller = Caller(poller, request.get("tell", -1), log.let_go)
+    controlled = Controlled(kernel, server, words.answer, caller.tell)
     listening = Listening(controlled, sockets, log, poller, kernel.tell)
     upward = Upward(listening, poller, os.environ) if os.environ.get("NOTIFY_SOCKET") else None
     manager = Manager(INIT_STOP_TIMEOUT_S if os.getpid() == 1 else None)
@@ -80,9 +85,13 @@ def main(text: str) -> int:
 
 def _loader_argv(request: dict[str, Any], **more: object) -> list[str]:
     path = json.dumps(request["path"])
-    colour = wants_colour(os.isatty(2)) if request["colour"] is None else request["colour"]
-    order = {name: request[name] for name in ("files", "overlays", "sets", "cwd")} | {"colour": colour}
+    order = {name: request[name] for name in ("files", "overlays", "sets", "cwd")}
     return [sys.executable, "-I", "-S", "-X", "utf8", "-c", LOADER, path, json.dumps(order | more)]
+
+
+def _colour(request: dict[str, Any], stream: int) -> bool:
+    """Whether what is written to this descriptor has colours."""
+    return bool(wants_colour(os.isatty(stream)) if request["colour"] is None else request["colour"])
 
 
 def _question_argv(request: dict[str, Any], asked: Compile) -> list[str]:

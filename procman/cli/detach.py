@@ -1,6 +1,7 @@
 """`procman up --detach`: a site that runs on by itself, and a command that returns when it is ready, or with its error.
 
-The core tells where its control socket is by a descriptor that it was given; from there on this is a client like any.
+The core tells where its control socket is by a pipe that it was given; from there on this is a client like any. That
+nobody has the pipe's other end any more tells the core that this has ended, and to let go of its standard error.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import stat
 import sys
 from collections.abc import Callable
 from time import monotonic
@@ -34,19 +36,31 @@ def detach(args: argparse.Namespace, request: dict[str, Any], become: Callable[[
         become(request | {"tell": write})
     os.close(write)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    with os.fdopen(read) as pipe:
-        address = pipe.readline().rstrip("\n")  # within the loader's own deadline
-    if not address:
-        return _ended(child)
-    try:
-        return _wait(args, address, child, deadline)
-    except ClientError:
-        return _ended(child)
-    except TimedOutError:
-        return talk.complain(args, f"not ready within {args.timeout}; it goes on", "", talk.EXIT_TIMED_OUT)
+    with os.fdopen(read, encoding="utf-8", errors="surrogateescape") as pipe:  # open until this has ended
+        address, told, log = pipe.readline().rstrip("\n").partition("\0")  # within the loader's own deadline
+        if not told:
+            return _ended(child)
+        if not address:
+            sys.stderr.write(
+                f"started, as process {child}; without a control socket it cannot be asked when it is ready\n"
+            )
+            return 0
+        try:
+            return _wait(args, address, child, deadline, _where(log))
+        except ClientError:
+            return _ended(child)
+        except TimedOutError:
+            return talk.complain(args, f"not ready within {args.timeout}; it goes on", "", talk.EXIT_TIMED_OUT)
 
 
-def _wait(args: argparse.Namespace, address: str, child: int, deadline: float | None) -> int:
+def _where(log: str) -> str:
+    """What to say of the log, which goes on: nothing if that is where the site says, or in the file that stderr is."""
+    if log or stat.S_ISREG(os.fstat(2).st_mode):
+        return ""
+    return "hint: its log ends here; `procman events` shows the last of it, and a `[log] file` would keep it\n"
+
+
+def _wait(args: argparse.Namespace, address: str, child: int, deadline: float | None, where: str) -> int:
     """Look again after every event until it is ready, or cannot be any more."""
     events, left = Client(address), None if deadline is None else max(0.0, deadline - monotonic())
     try:
@@ -56,7 +70,7 @@ def _wait(args: argparse.Namespace, address: str, child: int, deadline: float | 
             status = status_of(client)
             client.close()
             if is_ready(status):
-                sys.stderr.write(f"{status['site']} is ready, as process {child}\n")
+                sys.stderr.write(f"{status['site']} is ready, as process {child}\n{where}")
                 return 0
             if status["phase"] != "running":
                 return _ended(child)

@@ -6,6 +6,7 @@ What happens is shown on standard error as it happens; standard output stays emp
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ from procman.cli import talk
 from procman.cli.main import Parser
 from procman.control.client import TimedOutError
 from procman.control.wire import Object
+from procman.screen import wants_colour, without_colour
 
 _HELP = {
     "start": "start workers by hand, with a fresh budget for whole groups",
@@ -114,7 +116,8 @@ def _follow(args: argparse.Namespace, replies: Iterator[Object]) -> list[str]:
                 sys.stderr.buffer.writelines(lines(reply["event"]))
                 sys.stderr.flush()
             case "rejected":
-                sys.stderr.write(reply["diagnostics"])
+                found = reply["diagnostics"]
+                sys.stderr.write(found if wants_colour(os.isatty(2)) else without_colour(found))
                 raise talk.GiveUpError(talk.complain(args, reply["reason"], "nothing has changed", talk.EXIT_INVALID))
             case "done":
                 return [*reply["failures"]]

@@ -59,7 +59,8 @@ def add_parser(commands: argparse._SubParsersAction[Parser], name: str) -> None:
     parser.add_argument(
         "--detach",
         action="store_true",
-        help="return when the site is ready (it runs on), or with its error; best with `[log] file`",
+        help="return when the site is ready (it runs on), or with its error; its log goes on only in a file: "
+        "`[log] file`, or what stderr is redirected to",
     )
     parser.add_argument("--timeout", metavar="DURATION", help="with --detach: wait no longer than this: 30s, 5m")
     parser.add_argument("--watch", action="store_true", help="read it again as soon as one of its files changes")

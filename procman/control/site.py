@@ -32,14 +32,15 @@ class TakenError(Exception):
 class Controlled:
     """`loop.Kernel` with operators: requests come in through the kernel's facts, answers go out here."""
 
-    __slots__ = ("_answer", "_kernel", "_locks", "_paths", "_plans", "_server", "_taken", "_tell")
+    __slots__ = ("_answer", "_kernel", "_locks", "_paths", "_plans", "_server", "_taken", "_there")
 
-    def __init__(self, kernel: Kernel, server: Server, answer: Callable[[Answer], None], tell: int = -1) -> None:
-        """`answer` takes the answers, in the order of the records. Whoever waits for the site reads the path of its
-        socket from `tell`, a descriptor that is closed then.
+    def __init__(
+        self, kernel: Kernel, server: Server, answer: Callable[[Answer], None], there: Callable[[str, str], None]
+    ) -> None:
+        """`answer` takes the answers, in the order of the records. `there` is told where socket and log are, once the
+        place is taken; empty: there is none.
         """
-        self._kernel, self._server, self._answer = kernel, server, answer
-        self._tell = tell
+        self._kernel, self._server, self._answer, self._there = kernel, server, answer, there
         self._locks: list[Lock] = []
         self._paths: list[str] = []
         """Sockets and links, to be taken away at the end."""
@@ -97,8 +98,7 @@ class Controlled:
                 self._server.listen(self._socket(path, plan), plan.name, open_to_group=plan.control_group is not None)
                 if folder is not None and plan.control:
                     self._link(path, f"{folder}/{plan.name}{place.SUFFIX}")
-            if self._tell >= 0:
-                self._say_where(path or "")
+            self._there(path or "", plan.log.file or "")
         except TakenError:
             while self._locks:
                 self._locks.pop().release()
@@ -112,13 +112,6 @@ class Controlled:
 
     def _say(self, notice: Notice | None) -> None:
         self._server.write([notice] if notice else [])
-
-    def _say_where(self, path: str) -> None:
-        """To who has started procman, and goes away."""
-        with suppress(OSError):
-            os.write(self._tell, os.fsencode(path) + b"\n")
-        os.close(self._tell)
-        self._tell = -1
 
     def _folder(self, plan: Plan, env: Mapping[str, str]) -> str | None:
         """The directory of all sites; None, and a warning, where there can be none."""

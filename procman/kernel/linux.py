@@ -27,7 +27,6 @@ from procman.kernel.main_pid import MainPids
 from procman.kernel.poller import Poller
 from procman.kernel.pump import Pump
 from procman.kernel.reaper import Reaper
-from procman.kernel.say import say
 from procman.kernel.scales import Scales
 from procman.kernel.signals import SignalPipe
 from procman.kernel.spawn import Spawner
@@ -77,6 +76,7 @@ class Log(Protocol):
     def configure(self, site: str, log: LogPlan) -> None: ...
     def reopen(self) -> None: ...
     def write(self, records: Sequence[Record]) -> None: ...
+    def say(self, text: str) -> None: ...
 
 
 class LinuxKernel:
@@ -179,7 +179,7 @@ class LinuxKernel:
             case RunLoader():
                 self._guard.told(self._loaders.load())
             case Print():
-                say(action.text)
+                self._log.say(action.text)
             case ConfigureLog() | Identify():
                 self._adopt(action)
             case ReopenLog():

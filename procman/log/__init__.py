@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from select import PIPE_BUF, POLLOUT, poll
 
 from procman.log.human import HumanLines
 from procman.log.jsonl import JsonLines
@@ -33,15 +35,11 @@ class Log:
         fd: int = 2,
         format: LogFormat | None = None,  # noqa: A002 - its name everywhere else
         colour: bool | None = None,
-        *,
-        detached: bool = False,
     ) -> None:
-        """`detached`: once the log is in a file, the standard error stream is let go of."""
         self._poller = poller
         self._fd = fd
         self._format = format
         self._colour = colour
-        self._detached = detached
         self._site: str | None = None
         self._plan = LogPlan()
         self._stream = Writer(fd, owned=False, poller=poller, lost_line=self._lost_line)
@@ -67,6 +65,25 @@ class Log:
         if self._plan.file is not None:
             self._open()
 
+    def say(self, text: str) -> None:
+        """A text for people on the stream, as it stands, giving up on a reader that takes nothing for five seconds."""
+        data = text.encode("utf-8", "backslashreplace")
+        writable = poll()
+        writable.register(self._fd, POLLOUT)
+        with suppress(OSError):
+            while data and writable.poll(5000):
+                data = data[os.write(self._fd, data[:PIPE_BUF]) :]
+
+    def let_go(self) -> None:
+        """Of a stream that is somebody else's, and not this process's standard error, which is where it goes on."""
+        if self._fd == 2:
+            return
+        self._stream.close(patience_s=0)
+        os.close(self._fd)
+        self._fd = 2
+        self._stream = Writer(2, owned=False, poller=self._poller, lost_line=self._lost_line)
+        self._lines = self._renderer()
+
     def close(self) -> None:
         """Write what can be written within about a second, and let go."""
         for writer in (self._file, self._stream):
@@ -91,18 +108,7 @@ class Log:
         if old is not None:
             (file or self._stream).inherit(old)
             old.close(patience_s=0)
-        if self._detached and file is not None:
-            self._let_go()
         return True
-
-    def _let_go(self) -> None:
-        """Of the standard error stream: whoever has started procman may wait until nobody has it any more."""
-        self._detached = False
-        null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-        os.dup2(null, self._fd)
-        os.close(null)
-        self._stream.close()
-        self._stream = Writer(self._fd, owned=False, poller=self._poller, lost_line=self._lost_line)
 
     def _renderer(self) -> JsonLines | HumanLines:
         form = self._format or self._plan.format

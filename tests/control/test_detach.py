@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
 import select
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 
 import pytest
 
-from tests.cli.procmans import COMMAND, DEADLINE_S
-from tests.control.test_real import operated, run
+from tests.cli.procmans import COMMAND, DEADLINE_S, Procman, on_pipe
+from tests.control.test_real import environment, operated, run
 from tests.site.sites import FOREVER, group, site_of
 
 SITE = site_of(group("api", FOREVER, "workers = 2"), group("db", FOREVER))
@@ -38,6 +40,84 @@ def test_detach_returns_when_the_site_is_ready_and_the_site_runs_on(tmp_path: Pa
         assert run(env, "status", "--ready").returncode == 0
     finally:
         assert run(env, "down").returncode == 0
+
+
+TALKER = group("api", "echo I am here >&2; echo >&3; exec sleep 3600", "ready = { fd = 3 }")
+"""Shares procman's streams, and writes before it is ready."""
+
+
+@contextmanager
+def detached_from_a_pipe(folder: Path, text: str) -> Iterator[tuple[Procman, dict[str, str]]]:
+    """`procman up --detach` whose standard error is a pipe; and the environment of those who mean that site."""
+    (folder / "site.toml").write_text(text, encoding="utf-8")
+    env = {"PROCMAN_RUNTIME_DIR": str(folder)}
+    with on_pipe("up", "--detach", str(folder / "site.toml"), env=env) as procman:
+        try:
+            yield procman, env
+        finally:
+            run(env, "down")
+
+
+def test_detach_lets_go_of_a_pipe_and_tells_where_the_log_goes_on(tmp_path: Path) -> None:
+    with detached_from_a_pipe(tmp_path, site_of(TALKER)) as (procman, env):
+        assert procman.wait() == 0
+        procman.read_to_the_end()
+        *log, ready, hint = procman.text.splitlines()
+        assert {"site.loading", "site.started", "worker.running"} <= {json.loads(line)["event"] for line in log}
+        assert ready.startswith("test is ready, as process ")
+        assert hint.startswith("hint: its log ends here; `procman events` shows the last of it")
+        assert run(env, "restart", "api").returncode == 0  # it writes on, and nobody minds
+        assert "restarted" in run(env, "events").stdout
+
+
+def test_detach_lets_go_of_a_pipe_when_it_has_told_that_a_group_will_never_be_ready(tmp_path: Path) -> None:
+    never = group("never", ["no-such-command"], 'restart = { on_exhausted = "stop" }')
+    with detached_from_a_pipe(tmp_path, site_of(TALKER, never)) as (procman, _):
+        assert procman.wait() == 1
+        procman.read_to_the_end()
+        assert "never:0 failed: cannot start: no-such-command: command not found" in procman.text
+
+
+def test_a_pipe_is_let_go_of_when_who_has_detached_the_site_is_killed(tmp_path: Path) -> None:
+    never_ready = site_of(group("api", FOREVER, "ready = { fd = 3 }"))
+    with detached_from_a_pipe(tmp_path, never_ready) as (procman, env):
+        procman.wait_for("worker.starting")
+        procman.process.kill()
+        procman.read_to_the_end()
+        assert run(env, "status").returncode == 0
+
+
+def test_the_diagnostics_of_a_site_that_is_detached_are_on_standard_error(tmp_path: Path) -> None:
+    with detached_from_a_pipe(tmp_path, "schema = 1\ncolour = 1\n") as (procman, _):
+        assert procman.wait() == 78
+        procman.read_to_the_end()
+        assert "colour = 1" in procman.text
+
+
+def test_a_file_that_standard_error_is_keeps_the_log_and_what_workers_write(tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text(site_of(TALKER), encoding="utf-8")
+    env, log = {"PROCMAN_RUNTIME_DIR": str(tmp_path)}, tmp_path / "log"
+    command = [*COMMAND, "up", "--detach", str(tmp_path / "site.toml")]
+    with log.open("wb") as stderr:
+        done = subprocess.run(command, stderr=stderr, timeout=DEADLINE_S, check=False, env=environment(env))
+    try:
+        assert (done.returncode, "hint:" in log.read_text(encoding="utf-8")) == (0, False)
+        assert run(env, "restart", "api").returncode == 0
+    finally:
+        assert run(env, "down").returncode == 0
+    text = log.read_text(encoding="utf-8")
+    assert (text.count('"worker.running"'), text.count("I am here"), text.count('"site.stopped"')) == (2, 2, 1)
+
+
+def test_a_site_without_a_control_socket_is_detached_and_not_waited_for(tmp_path: Path) -> None:
+    text = site_of(group("api", FOREVER)).replace("[site]", f'[site]\ncontrol = false\npid_file = "{tmp_path}/pid"')
+    with detached_from_a_pipe(tmp_path, text) as (procman, _):
+        assert procman.wait() == 0
+        procman.read_to_the_end()
+        pid = int((tmp_path / "pid").read_text(encoding="ascii"))
+        assert f"started, as process {pid}; without a control socket" in procman.text
+        os.kill(pid, signal.SIGTERM)
+        assert procman.left_behind() == []
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,10 @@ class NoLog:
         """Remember it."""
         self.told.append("reopen")
 
+    def say(self, text: str) -> None:
+        """Remember it."""
+        self.told.append(text)
+
     def write(self, records: Sequence[Record]) -> None:
         """Remember them."""
         self.told += records
