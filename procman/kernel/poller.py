@@ -18,11 +18,16 @@ WRITE = select.EPOLLOUT
 class Poller:
     """Callbacks by descriptor, level-triggered."""
 
-    __slots__ = ("_callbacks", "_epoll")
+    __slots__ = ("_callbacks", "_epoll", "_soon")
 
     def __init__(self) -> None:
         self._epoll = select.epoll()  # close-on-exec, as Python makes them all
         self._callbacks: dict[int, Callback] = {}
+        self._soon: list[Callable[[], None]] = []
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Have this called once, before the next look for events: what one turn of the loop puts off till its end."""
+        self._soon.append(call)
 
     def watch(self, fd: int, events: int, callback: Callback) -> None:
         """Call `callback` whenever one of `events` (READ, WRITE) holds, or the other end hangs up.
@@ -47,6 +52,8 @@ class Poller:
 
     def poll(self, timeout_s: float | None) -> None:
         """Wait for events, at most so many seconds (None: for ever; rounded up to milliseconds), and call back."""
+        while self._soon:
+            self._soon.pop()()
         for fd, mask in self._epoll.poll(timeout_s):
             callback = self._callbacks.get(fd)
             if callback is not None:  # an earlier callback of this batch may have unwatched it

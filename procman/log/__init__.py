@@ -49,9 +49,9 @@ class Log:
         self._lines = self._renderer()
 
     def write(self, records: Sequence[Record], at_ns: int | None = None) -> None:
-        """A line each, with this time, or that of now."""
+        """A line each, with this time, or that of now; together with those of the same turn of the loop."""
         if records:
-            (self._file or self._stream).put(self._lines.lines(at_ns or time.time_ns(), records))
+            (self._file or self._stream).put_soon(self._lines.lines(at_ns or time.time_ns(), records))
 
     def configure(self, site: str, plan: LogPlan) -> None:
         """Write as this plan says from now on. A file that cannot be opened leaves the log where it is, and is told."""
@@ -103,6 +103,7 @@ class Log:
             if self._opened != path:
                 self.write([Notice("log.moved", "info", f"the log goes on in {path}", {"file": path})])
             file = Writer(fd, owned=True, poller=self._poller, lost_line=self._lost_line)
+        (self._file or self._stream).flush()  # what was said before stays where it was said
         self._opened = path
         old, self._file = self._file, file
         if old is not None:

@@ -27,6 +27,7 @@ class Poller(Protocol):
 
     def watch(self, fd: int, events: int, callback: Callable[[int], None]) -> None: ...
     def unwatch(self, fd: int) -> None: ...
+    def soon(self, call: Callable[[], None]) -> None: ...
 
 
 class Writer:
@@ -37,6 +38,7 @@ class Writer:
 
     __slots__ = (
         "_ask",
+        "_due",
         "_fd",
         "_lines",
         "_lost",
@@ -65,7 +67,7 @@ class Writer:
         self._rest = b""
         """What must come before anything else: the end of a line, or the newline after one that was torn."""
         self._lost = 0
-        self._waiting = False
+        self._waiting = self._due = False
         self.limit = BACKLOG
 
     @property
@@ -75,10 +77,26 @@ class Writer:
 
     def put(self, lines: Sequence[bytes]) -> None:
         """Write what can be written now; keep the rest for later. Each line ends in a newline, within PIPE_BUF."""
-        self._lines.extend(lines)
-        self._weight += sum(map(len, lines))
+        self._add(lines)
         if not self._waiting:
             self.flush()
+        self._drop()
+
+    def put_soon(self, lines: Sequence[bytes]) -> None:
+        """Write them at the next look for events, or as soon as there is as much as one write takes."""
+        self._add(lines)
+        if not self._waiting and self._weight >= PIPE_BUF:
+            self.flush()
+        elif not self._waiting and not self._due:
+            self._due = True
+            self._poller.soon(self._flush_now)
+        self._drop()
+
+    def _add(self, lines: Sequence[bytes]) -> None:
+        self._lines.extend(lines)
+        self._weight += sum(map(len, lines))
+
+    def _drop(self) -> None:
         while self._weight > self.limit:
             self._weight -= len(self._lines.popleft())
             self._lost += 1
@@ -89,7 +107,7 @@ class Writer:
         A full stream is watched. One that fails (disk full, reader gone) would look ready all the time: it is tried
         again with the next lines.
         """
-        blocked = False
+        blocked = self._due = False
         try:
             while self._rest or self._lost or self._lines:
                 if self._ask is not None and not self._ask.poll(0):
@@ -101,6 +119,10 @@ class Writer:
         except OSError:
             pass
         self._watch(blocked)
+
+    def _flush_now(self) -> None:
+        if self._due:  # and not closed meanwhile
+            self.flush()
 
     def inherit(self, other: Writer) -> None:
         """Take over what another writer, about to be closed, has not written."""

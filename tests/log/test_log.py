@@ -52,10 +52,12 @@ def terminal() -> Iterator[Ends]:
 
 def said(ends: Ends, *records: Record, form: LogFormat | None = None, plan: LogPlan | None = None) -> str:
     """What a log of its own writes there."""
-    log = Log(Poller(), ends.write, form, colour=False)
+    poller = Poller()
+    log = Log(poller, ends.write, form, colour=False)
     if plan is not None:
         log.configure("shop", plan)
     log.write(records)
+    poller.poll(0)
     text = ends.text()
     log.close()
     return text
@@ -88,11 +90,13 @@ def test_the_site_has_no_name_until_a_plan_gives_it_one(pipe: Ends) -> None:
 
 
 def test_lines_are_shortened_to_the_width_that_the_terminal_has_now(terminal: Ends) -> None:
-    log = Log(Poller(), terminal.write, colour=False)
+    poller = Poller()
+    log = Log(poller, terminal.write, colour=False)
     widths = []
     for columns in (80, 70, 200):
         termios.tcsetwinsize(terminal.write, (24, columns))
         log.write([RECORDS["cannot start"]])
+        poller.poll(0)
         widths.append(len(terminal.text().rstrip("\n")))
     assert widths == [80, 70, 131]
     log.close()
@@ -137,11 +141,13 @@ def test_a_file_that_cannot_be_opened_leaves_the_log_where_it_is(pipe: Ends, tmp
 
 
 def test_a_plan_without_a_file_brings_the_log_back(pipe: Ends, tmp_path: Path) -> None:
-    log = Log(Poller(), pipe.write)
+    poller = Poller()
+    log = Log(poller, pipe.write)
     log.configure("shop", LogPlan(file=str(tmp_path / "events.jsonl")))
     pipe.text()
     log.configure("shop", LogPlan())
     log.write([CRASH])
+    poller.poll(0)
     assert parsed(pipe.text().encode())["event"] == "worker.backoff"
     log.close()
 
@@ -173,3 +179,35 @@ def test_lines_that_nobody_took_are_told_as_an_event(pipe: Ends) -> None:
     (lost,) = [parsed(line.encode()) for line in lines if '"log.lost"' in line]
     assert len(lines) - 1 + lost["lines"] == sent
     log.close()
+
+
+def test_the_lines_of_one_turn_of_the_loop_are_written_together_before_it_sleeps(pipe: Ends) -> None:
+    poller = Poller()
+    log = Log(poller, pipe.write)
+    log.write([RUNNING])
+    log.write([CRASH])
+    before = pipe.text()
+    poller.poll(0)
+    assert (before, len(pipe.text().splitlines())) == ("", 2)
+    log.close()
+
+
+def test_lines_are_written_at_the_latest_when_they_fill_one_write(pipe: Ends) -> None:
+    log = Log(Poller(), pipe.write)
+    size = 0
+    while not (text := pipe.text()):
+        log.write([CRASH])
+        size += 1
+    assert len(text.splitlines()) == size > 1
+    log.close()
+
+
+def test_what_was_said_before_the_log_moves_stays_where_it_was_said(tmp_path: Path, pipe: Ends) -> None:
+    paths = [tmp_path / name for name in ("one", "two")]
+    log = Log(Poller(), pipe.write)
+    for path in paths:
+        log.configure("shop", LogPlan(file=str(path)))
+        log.write([RUNNING])
+    log.close()
+    events = [[parsed(line + b"\n")["event"] for line in path.read_bytes().splitlines()] for path in paths]
+    assert events == [["worker.running", "log.moved"], ["worker.running"]]
