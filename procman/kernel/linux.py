@@ -104,8 +104,8 @@ class LinuxKernel:
         self.tell = self._facts.append  # has `wait` give an event, in its turn
         self._facts_in_a_row = 0
         self._lookout = Lookout(poller)
-        self._trees = Trees(self._lookout, self._tell_of_trees, self._children_of_its_own)
         self._cgroups = Cgroups()
+        self._trees = Trees(self._lookout, self._tell_of_trees, self._children_of_its_own, self._cgroups.members)
         self._drain = Draining(poller, self._facts.append, self._children_of_its_own, self._cgroups.members)
         self._signals = SignalPipe(poller, self._signalled)  # before the first child: CHLD may be ignored still
         self._spawner = Spawner(nofile=raise_limit())
@@ -136,7 +136,8 @@ class LinuxKernel:
         return monotonic()
 
     def wait(self, deadline: float | None) -> Event:
-        """See `loop.Kernel`. Deadlines come before deaths, and between two deaths signals have their turn."""
+        """See `loop.Kernel`. So many facts in a row, deaths included, before deadlines and signals have a turn."""
+        self._trees.turn_over()
         while True:
             if self._facts and self._facts_in_a_row < FACTS_IN_A_ROW:
                 self._facts_in_a_row += 1
@@ -149,10 +150,7 @@ class LinuxKernel:
             if self._facts:
                 self._poller.poll(0)
             elif self._reaper.due:
-                ended = self._reaper.end()
-                if ended is not None:
-                    self._poller.poll(0)
-                    return ended
+                self._reaper.tell()
             elif self._lookout.due:
                 self._trees.settle()
             elif self._drain.due:
@@ -168,7 +166,7 @@ class LinuxKernel:
                 self._trees.expect(action)
                 self._starter.start(action)
             case Signal():
-                self._trees.signal(action.worker, action.pid, action.signal, action.scope)
+                self._trees.signal(action)
             case Drain():
                 self._drain.signal(action.signal)
             case RunHelper():

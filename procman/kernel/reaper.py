@@ -1,4 +1,4 @@
-"""The dead, reaped all at once, with a look at whom they have left, and told one at a time. It decides nothing.
+"""The dead, reaped all at once, with a look at whom they have left, and told in a row. It decides nothing.
 
 Whoever dies leaves its children to the core before it can be reaped. So the look comes first, when the list of children
 has grown only, and is read on from where it ended; if more have died meanwhile, one more look is for all of them.
@@ -63,7 +63,7 @@ class Reaper:
         owners: tuple[Owner, ...],
         hear_out: Callable[[int], None],
     ) -> None:
-        """What has to be told before an end is put into `facts`. For `hear_out` see `reap`."""
+        """Ends, and what has to be told before, are put into `facts`. For `hear_out` see `reap`."""
         self._facts, self._trees, self._starter, self._guard, self._drain = facts, trees, starter, guard, drain
         self._owners, self._hear_out = owners, hear_out
         self._may_be_some = True
@@ -71,26 +71,22 @@ class Reaper:
 
     @property
     def due(self) -> bool:
-        """Whether it is time to call `end`."""
+        """Whether it is time to call `tell`."""
         return self._may_be_some or bool(self._dead)
 
     def look_again(self) -> None:
         """There may be some."""
         self._may_be_some = True
 
-    def end(self) -> Event | None:
-        """One child's end, or what has to be told before it; None if nobody has ended (or it was a helper)."""
+    def tell(self) -> None:
+        """Tell who has ended, after what has to be told before: who is to follow one, how another's start has gone."""
         if not self._dead:
             self._dead += reap(self._trees, self._is_a_helper, self._hear_out)
             self._may_be_some = len(self._dead) >= DEATHS_IN_A_ROW
-            if self._facts:  # who is to follow one that has ended is told before its end
-                return self._facts.popleft()
-        if not self._dead:
-            return None
-        if self._dead[0].pid in self._starter:
+        while self._dead and self._dead[0].pid not in self._starter:
+            self._facts.append(self._tell(self._dead.popleft()))
+        if self._dead and not self._facts:
             self._starter.settle(self._dead[0].pid)
-            return self._facts.popleft()
-        return self._tell(self._dead.popleft())
 
     def is_given_away(self, pid: int) -> None:
         """Somebody has this pid now: the end of who had it is told first."""
@@ -125,7 +121,7 @@ def reap(trees: Trees, is_a_helper: Callable[[int, int], bool], hear_out: Callab
     reaped = 0
     for pid, status, rusage in _reaped(first):
         reaped += 1
-        if not is_a_helper(pid, os.waitstatus_to_exitcode(status)):
+        if trees.is_child(pid) or not is_a_helper(pid, os.waitstatus_to_exitcode(status)):
             hear_out(pid)
             trees.reaped(pid)
             dead.append((pid, status, rusage))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from procman.kernel import processes
@@ -17,14 +17,25 @@ from procman.kernel.tree import Tree
 from procman.kernel.whose import Whose
 from procman.plan import Scope
 
+_MANY = 8
+"""After so many single looks in one turn of the loop, the next one is at all trees at once."""
+
 
 class Sender:
     """Sends, and writes down who is of a tree before it does."""
 
-    __slots__ = ("_whose",)
+    __slots__ = ("_alone", "_are_alone", "_looks", "_whose")
 
-    def __init__(self, whose: Whose) -> None:
-        self._whose = whose
+    def __init__(self, whose: Whose, are_alone: Callable[[], bool]) -> None:
+        """`are_alone`: whether all trees, as one look tells, have no member but their leaders."""
+        self._whose, self._are_alone = whose, are_alone
+        self._looks = 0
+        """Into so many trees in this turn of the loop."""
+        self._alone = False
+
+    def turn_over(self) -> None:
+        """What was seen in this turn may not hold in the next."""
+        self._looks, self._alone = 0, False
 
     def signal(self, tree: Tree, number: int, scope: Scope, *, is_child: bool) -> None:
         """Signal a tree; `is_child`: whether its leader is a child of the core that has not been reaped."""
@@ -88,7 +99,13 @@ class Sender:
         return there and kill(-tree.pid, number)
 
     def _write_down(self, tree: Tree) -> None:
-        """Who is of the tree now, by the chain of parents."""
+        """Who is of the tree now, by the chain of parents; where many are signalled at once, one look may be enough."""
+        self._looks += 1
+        if self._looks == _MANY:
+            self._alone = self._are_alone()
+        if self._alone:
+            tree.outside = []
+            return
         try:
             members = tree.members()
         except OSError:

@@ -26,8 +26,7 @@ from procman.kernel.processes import Process
 from procman.kernel.sending import Sender, kill
 from procman.kernel.tree import Heir, Tree
 from procman.kernel.whose import Whose
-from procman.plan import Scope
-from procman.policy.events import Cause, Spawn, Strays, TreeEnded, WorkerId
+from procman.policy.events import Cause, Signal, Spawn, Strays, TreeEnded, WorkerId
 
 _NAMED = 5
 """So many strays are named; the others are counted."""
@@ -37,19 +36,23 @@ class Trees:
     """The account of all workers' trees."""
 
     __slots__ = (
-        "_adopting", "_children", "_deliver", "_heirs", "_kept", "_leaders", "_leftovers", "_memory", "_orphans",
-        "_own", "_sender", "_strays", "_trees", "_whose", "lookout",
+        "_adopting", "_children", "_deliver", "_heirs", "_inside", "_kept", "_leaders", "_leftovers", "_memory",
+        "_orphans", "_own", "_sender", "_strays", "_trees", "_whose", "lookout",
     )  # fmt: skip
 
     def __init__(
-        self, lookout: Lookout, deliver: Callable[[TreeEnded | Strays], None], own: Callable[[], set[int]]
+        self,
+        lookout: Lookout,
+        deliver: Callable[[TreeEnded | Strays], None],
+        own: Callable[[], set[int]],
+        inside: Callable[[], list[int]],
     ) -> None:
-        """`own` gives the children that the core started and that are no workers."""
-        self.lookout, self._deliver, self._own = lookout, deliver, own
+        """`own` gives the children that the core started and that are no workers, `inside` who is in its cgroup."""
+        self.lookout, self._deliver, self._own, self._inside = lookout, deliver, own, inside
         self._children = ChildList()
         self._memory = Memory()
         self._whose = Whose()
-        self._sender = Sender(self._whose)
+        self._sender = Sender(self._whose, self._are_alone)
         self._leaders: set[int] = set()
         """Those who are not reaped."""
         self._trees: dict[int, Tree] = {}
@@ -235,8 +238,22 @@ class Trees:
 
     # --- signals -----------------------------------------------------------------------------------------
 
-    def signal(self, worker: WorkerId, pid: int, number: int, scope: Scope) -> None:
+    def turn_over(self) -> None:
+        """All actions of a turn of the loop are done."""
+        self._sender.turn_over()
+
+    def _are_alone(self) -> bool:
+        """Whether there is nobody in the site's cgroup but the leaders and the core's own: no tree has more members.
+
+        (One that has left the cgroup, its leader's session, and the mark, is a stray then.)
+        """
+        inside = set(self._inside())
+        inside -= self._leaders
+        return os.getpid() in inside and not self._heirs and not self._orphans and inside <= {os.getpid(), *self._own()}
+
+    def signal(self, action: Signal) -> None:
         """Signal a worker or its tree; to what has ended meanwhile, with the fact still queued, nothing is sent."""
-        tree = self._heirs.get(worker) or self._trees.get(pid)
+        tree = self._heirs.get(action.worker) or self._trees.get(action.pid)
         if tree is not None and (tree.lives or tree.leader in self._leftovers):
-            self._sender.signal(tree, number, scope, is_child=tree.leader in self._leaders)
+            for number in (action.signal, signal.SIGCONT) if action.wakes else (action.signal,):
+                self._sender.signal(tree, number, action.scope, is_child=tree.leader in self._leaders)

@@ -6,7 +6,6 @@ not keep the rest of the site from counting as started.
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from procman.policy.ending import Phase
@@ -63,6 +62,6 @@ def _is_settled(group: Supervisor) -> bool:
     """Whether nobody need wait for it."""
     settled = (State.RUNNING, State.EXITED, State.FAILED)
     held = [task for task in group.hand.held if group.slots[task].worker.state is State.STOPPED]
-    surplus = [slot for slot in islice(group.slots, group.plan.workers, None) if slot.worker.state in settled]
+    surplus = [slot for slot in group.slots[group.plan.workers :] if slot.worker.state in settled]
     over = sum(map(group.tally.__getitem__, settled)) + len(held) - len(surplus)
     return over >= group.plan.workers or group.plan.rests or not group.can_act

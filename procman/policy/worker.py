@@ -6,7 +6,7 @@ its supervisor does.
 
 from __future__ import annotations
 
-from signal import SIGCONT, SIGKILL, SIGTERM
+from signal import SIGKILL, SIGTERM
 from typing import NamedTuple
 
 from procman import words
@@ -158,11 +158,9 @@ class Worker:
         self.signal(SIGKILL, "tree", step)
 
     def signal(self, number: int, scope: Scope, step: Step) -> None:
-        """Ask the kernel to send it; SIGCONT follows, since a stopped process hears nothing else but SIGKILL."""
+        """Ask the kernel to send it, so that a stopped process hears it too."""
         assert self.pid is not None, f"{self.id}: a signal without a pid"
-        step.actions.append(Signal(self.id, self.pid, number, scope))
-        if number != SIGKILL:
-            step.actions.append(Signal(self.id, self.pid, SIGCONT, scope))
+        step.actions.append(Signal(self.id, self.pid, number, scope, wakes=number != SIGKILL))
 
 
 def is_up(worker: Worker) -> bool:

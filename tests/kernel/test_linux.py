@@ -157,6 +157,7 @@ def a_signal_to_an_empty_tree() -> list[str]:
     (exited,) = stage.until(Exited)
     os.killpg(exited.pid, signal.SIGKILL)
     stage.until(TreeEnded)
+    stage.until(Exited)  # the end of the one that was left
     before = len(stage.events)
     stage.perform(kill(exited.pid), kill(exited.pid, signal.SIGCONT), spawn("true"))
     stage.until(Exited)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +14,10 @@ import pytest
 from procman.kernel import processes
 from procman.kernel.memory import Memory
 from procman.kernel.tree import Tree
-from procman.policy.events import Execed, Exited, Forked
+from procman.plan import LogPlan
+from procman.policy.events import ConfigureLog, Execed, Exited, Forked, TreeEnded
 from tests.kernel.playing import SLEEP, Stage, kill, play, spawn
+from tests.site.test_cgroups import needs_cgroups
 
 
 def files_opened_for_deaths() -> list[Any]:
@@ -46,6 +50,62 @@ def files_opened_for_a_stop() -> list[str]:
 
 def test_a_stop_looks_at_the_workers_own_children_and_at_nobody_else() -> None:
     assert play(files_opened_for_a_stop).value == ["/proc/PID/task/PID/children"]
+
+
+CROWD = 30
+HEIR = "read _ < {fifo}; env -i setsid sh -c 'echo; exec sleep 300' & exec sleep 300"
+"""Once its parent is gone, nothing leads from the child to the worker but what was written down."""
+
+
+def a_crowd(stage: Stage, *commands: tuple[str, ...]) -> dict[int, int]:
+    """A site with its cgroup, if that can be made, and a crowd of workers, these among them: the pids, by task."""
+    stage.perform(ConfigureLog(f"crowd-{os.getpid()}", LogPlan()))
+    workers = [*commands, *[SLEEP] * (CROWD - len(commands))]
+    stage.perform(*(spawn(*command, task=task) for task, command in enumerate(workers)))
+    stage.until(Execed, CROWD)
+    return {event.worker.task: event.pid for event in stage.events if isinstance(event, Forked)}
+
+
+def files_opened_for_the_stop_of_a_crowd() -> int:
+    stage = Stage()
+    pids = a_crowd(stage)
+    opened: list[str] = []
+    sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event in ("open", "os.listdir") else None)
+    stage.perform(*(kill(pid, signal.SIGTERM, task) for task, pid in pids.items()))
+    found = len([path for path in opened if path.startswith("/proc/")])
+    stage.until(Exited, CROWD)
+    stage.kernel.close()
+    return found
+
+
+@needs_cgroups
+def test_a_stop_of_many_looks_at_the_sites_cgroup_instead_of_at_each() -> None:
+    assert play(files_opened_for_the_stop_of_a_crowd).value < CROWD / 2
+
+
+def who_of_a_crowd_has_left_somebody() -> list[int]:
+    stage = Stage()
+    read, write = os.pipe()
+    os.dup2(write, 1)
+    with tempfile.TemporaryDirectory() as folder:
+        fifo = Path(folder, "fifo")
+        os.mkfifo(fifo)
+        pids = a_crowd(stage, *[SLEEP] * (CROWD - 1), ("sh", "-c", HEIR.format(fifo=fifo)))
+        stage.perform(*(kill(pid, signal.SIGURG, task) for task, pid in pids.items()))  # all are alone still
+        fifo.write_text("\n", encoding="utf-8")
+        os.read(read, 1)
+    stage.kernel.wait(stage.kernel.now())
+    stage.perform(*(kill(pid, signal.SIGTERM, task) for task, pid in pids.items()))
+    ends = stage.until(Exited, CROWD)
+    (left,) = [end.pid for end in ends if end.leftover]
+    stage.perform(kill(left, signal.SIGKILL, CROWD - 1))
+    stage.until(TreeEnded)
+    stage.kernel.close()
+    return [task for task, pid in pids.items() if pid == left]
+
+
+def test_one_of_many_that_are_stopped_at_once_is_not_alone_and_is_looked_into() -> None:
+    assert play(who_of_a_crowd_has_left_somebody).value == [CROWD - 1]
 
 
 def test_a_process_that_began_at_another_time_is_a_stranger() -> None:

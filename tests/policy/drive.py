@@ -53,7 +53,7 @@ class Drive:
         self.starts: list[tuple[float, str]] = []
         """When which worker was started."""
         self.signals: list[tuple[float, str, int, str]] = []
-        """When which worker was sent what, SIGCONT left out; and to whom of it."""
+        """When which worker was sent what, and to whom of it."""
         self.left: list[str] = []
         """Who is left besides the workers."""
         self.drains: list[tuple[float, int]] = []
@@ -87,7 +87,7 @@ class Drive:
             else:
                 self.notices.append(record)
         for action in outcome.actions:
-            if isinstance(action, Signal) and action.signal != 18:
+            if isinstance(action, Signal):
                 self.signals.append((self.now, str(action.worker), int(action.signal), action.scope))
         for action in outcome.actions:
             if isinstance(action, Drain):

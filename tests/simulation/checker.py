@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from signal import SIGCONT, SIGKILL, SIGTERM
+from signal import SIGKILL, SIGTERM
 
 from procman.log.jsonl import JsonLines
 from procman.plan import Recycle
@@ -120,16 +120,14 @@ class Checker:
             group.regrouped = False
         self.site.hear(event, now)
         draining = self._begin_to_drain(records)
-        heard = None
         for action in _lasting(actions):
             if isinstance(action, Signal):
-                heard = self._signalled(action, heard)
+                self._signalled(action)
             else:
                 self._acted(action)
         for run in draining:  # not before: what it requires may have been told to stop just now
             self._has_cause(run)
         need(self.site.pump.running == self.site.pump.wanted, "there is no pump, or an old one")
-        need(heard is None, f"no SIGCONT follows {heard}")
         self.site.operator.check(event, actions)
         reopened = any(isinstance(action, ReopenLog) for action in actions)
         need(reopened == isinstance(event, ReopenLog), f"the log is opened anew, or not, at {event}")
@@ -208,36 +206,31 @@ class Checker:
         turns.taken.append(old)
         return group.beside.setdefault(new.task, SlotBook())
 
-    def _signalled(self, action: Signal, heard: Signal | None) -> Signal | None:
-        """Check a signal; the answer is what a SIGCONT must follow now."""
+    def _signalled(self, action: Signal) -> None:
         now = self.site.now
         run = self.site.by_pid.get(action.pid)
         if run is None or run.worker != action.worker:
             raise Violation(f"signal {action.signal} to {action.pid}, which is not {action.worker}")
         if self.site.operator.sends(action):
             need(run.end is None and run.error is None, f"{action} by hand to a leader that has ended")
-            return heard
-        if action.signal == SIGCONT:
-            follows = heard is not None and heard._replace(signal=SIGCONT) == action
-            need(follows, f"SIGCONT to {action.worker} after {heard}")
-            return None
-        need(heard is None, f"no SIGCONT follows {heard}")
+            need(not action.wakes, f"{action} by hand is more than was asked for")
+            return
+        need(action.wakes == (action.signal != SIGKILL), f"no SIGCONT follows {action}")
         if self._dumps(run, action):
-            return action
+            return
         if action.signal == SIGKILL:
             late = run.kill_at is not None and now >= run.kill_at - SLACK
             need(late or self.site.kill_now, f"{action.worker} is killed before its grace is over ({run.kill_at})")
             need(action.scope == "tree", f"{action.worker} is killed and its tree is not")
             need(not run.killed, f"{action.worker} is killed twice")
             run.killed = True
-            return None
+            return
         if run.end is not None:
             need((action.signal, action.scope) == (SIGTERM, "tree"), f"what {action.worker} left gets {action}")
         else:
             need((action.signal, action.scope) == (run.stop.signal, run.stop.scope), f"{action.worker} gets {action}")
             self._told(run)
         run.hears = run.hears or (action.signal, action.scope) == (SIGTERM, "tree")
-        return action
 
     def _told(self, run: Run) -> None:
         """It hears the signal that asks it to end: at the end of its drain, or at once if it has none."""

@@ -47,7 +47,7 @@ FAULTS: dict[str, tuple[str, str]] = {
     "lost wake-up of a backoff": ("if deadline is not None:", "if deadline is not None and self.fate:"),
     "kill before the grace": ("deadline=step.now + self.stop.grace", "deadline=step.now + self.stop.grace / 2"),
     "kill never comes": ("deadline=step.now + self.stop.grace", "deadline=None"),
-    "SIGCONT forgotten": ("if number != SIGKILL:", "if False:"),
+    "SIGCONT forgotten": ("wakes=number != SIGKILL", "wakes=False"),
     "told to end before it has drained": ("or self.stop.drain == 0 or failed", "or True"),
     "a failed one drains": ("or self.stop.drain == 0 or failed", "or self.stop.drain == 0"),
     "one that was never ready drains": ("if self.state is not State.RUNNING or self.stop", "if self.stop"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Sequence
 from errno import EAGAIN, ETXTBSY
-from signal import SIGCONT, SIGKILL, SIGTERM
+from signal import SIGKILL, SIGTERM
 from typing import Any, NamedTuple
 
 from procman.kernel import loop
@@ -137,7 +137,7 @@ class SmallWorld:
             self._loading = True
         elif isinstance(action, Signal) and action.signal == SIGKILL:
             self._live[action.pid].killed = True
-        elif isinstance(action, Signal) and action.signal != SIGCONT:
+        elif isinstance(action, Signal):
             self._live[action.pid].told = True
 
     def write(self, records: Sequence[Record]) -> None:

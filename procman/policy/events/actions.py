@@ -51,6 +51,8 @@ class Signal(NamedTuple):
     pid: int
     signal: int
     scope: Scope
+    wakes: bool = False
+    """Whether SIGCONT follows: a stopped process hears nothing else but SIGKILL."""
 
 
 class Drain(NamedTuple):
