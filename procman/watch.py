@@ -15,7 +15,7 @@ import socket
 import stat
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from errno import ENOSPC
 from glob import glob
@@ -37,16 +37,19 @@ Identity = tuple[int, int]
 
 
 class Handler(FileSystemEventHandler):
-    """Runs in watchdog's thread: wakes the main one for a step, and for whatever is in a root and no noise."""
+    """Runs in watchdog's thread: wakes the main one for a step, for whatever is in a root and no noise, and for a
+    directory that could not be read and has another mode.
+    """
 
-    def __init__(self, moved: deque[str], steps: set[str], root: str | None, wake: int) -> None:
-        self._moved, self._steps, self._root, self._wake = moved, steps, root, wake
+    def __init__(self, moved: deque[str], steps: set[str], blind: set[str], root: str | None, wake: int) -> None:
+        self._moved, self._steps, self._blind, self._root, self._wake = moved, steps, blind, root, wake
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """See watchdog."""
-        if event.event_type in _SILENT or (event.is_directory and event.event_type == "modified"):
-            return
         paths = [os.fsdecode(path) for path in (event.src_path, event.dest_path) if path]
+        regained = not self._blind.isdisjoint(paths)  # `attrib`; before watchdog 7.1 that was `modified`, too
+        if event.event_type in _SILENT or (event.is_directory and event.event_type == "modified" and not regained):
+            return
         steps = [path for path in paths if path in self._steps]
         self._moved.extend(steps)
         if steps or (self._root is not None and not all(is_noise(path, self._root) for path in paths)):
@@ -68,24 +71,30 @@ class Watcher:
         self._contents: dict[str, bytes | None] = {}
         self._groups: dict[tuple[str, str], dict[str, Signature]] = {}
         """By group and pattern: its files."""
+        self._blind: set[str] = set()
+        """Directories that cannot be read, so that inotify does not tell what happens in them."""
+        self.report: Callable[[str], object] = lambda _path: None
+        """Hears of each of them once."""
         self._observer.start()
 
     def follow(self, files: list[str], includes: list[str], groups: Iterable[tuple[str, list[str]]]) -> None:
         """Watch these from now on. What has changed since they were read is seen when they are looked at next."""
         self._files, self._includes, seen = files, includes, self._groups
         self._groups = {(group, one): {} for group, patterns in groups for one in patterns}
-        self._watch()
+        blind = self._watch()
         known, read = {os.path.realpath(path) for path in files}, self._contents
         self._contents = {
             path: read.get(path, held if os.path.realpath(path) in known else None)
             for path, held in self._read().items()
         }
-        self._groups = {key: seen[key] if key in seen else _found(key[1]) for key in self._groups}
+        self._groups = {key: seen[key] if key in seen else _found(key[1], blind) for key in self._groups}
+        self._miss(blind)
 
     def look(self) -> tuple[bool, list[str]]:
         """Whether the configuration has changed, and the groups whose files have, since it was last looked at."""
-        self._watch()
-        read, found = self._read(), {key: _found(key[1]) for key in self._groups}
+        blind = self._watch()
+        read, found = self._read(), {key: _found(key[1], blind) for key in self._groups}
+        self._miss(blind)
         changed, groups = read != self._contents, [key[0] for key in found if found[key] != self._groups[key]]
         self._contents, self._groups = read, found
         return changed, list(dict.fromkeys(groups))
@@ -95,8 +104,18 @@ class Watcher:
         included = [path for one in self._includes for path in glob(one)]  # noqa: PTH207 - as the loader does
         return {path: content(path) for path in [*self._files, *included]}
 
-    def _watch(self) -> None:
-        """Have exactly the directories watched that matter now: links may lead elsewhere, directories be others."""
+    def _miss(self, blind: set[str]) -> None:
+        """These cannot be read now."""
+        for path in sorted(blind - self._blind):
+            self.report(path)
+        self._blind |= blind  # in this order, as with the steps
+        self._blind &= blind
+
+    def _watch(self) -> set[str]:
+        """Have exactly the directories watched that matter now: links may lead elsewhere, directories be others.
+
+        Gives those that cannot be.
+        """
         named = {root_of(one) for one in [*self._includes, *(one for _, one in self._groups)]}
         steps = {step for path in [*self._files, *(root for root, _ in named)] for step in steps_of(path)}
         roots = {(os.path.realpath(root), deep) for root, deep in named}
@@ -108,20 +127,24 @@ class Watcher:
         wanted |= {root: root[0] for root in roots}
         there = {key: found for key in wanted if (found := _identity(key[0]))}
         moved = [self._moved.popleft() for _ in range(len(self._moved))]
+        regained = [folder for folder in self._blind if os.access(folder, os.R_OK)]
+        blind = {folder for folder, _ in there if not os.access(folder, os.R_OK)}
         for key, (watch, identity) in [*self._watches.items()]:
-            if there.get(key) != identity or lies_in(key[0], moved):
+            anew = key[1] and any(lies_in(folder, [key[0]]) for folder in regained)
+            if anew or there.get(key) != identity or lies_in(key[0], moved) or key[0] in blind:
                 with suppress(KeyError, OSError):
                     self._observer.unschedule(watch)
                 del self._watches[key]
-        for key in there.keys() - self._watches.keys():
-            handler = Handler(self._moved, self._steps, wanted[key], self._wake)
-            with suppress(PermissionError, FileNotFoundError, NotADirectoryError):  # on the way it is enough to pass
+        for key in [key for key in there if key not in self._watches and key[0] not in blind]:
+            handler = Handler(self._moved, self._steps, self._blind, wanted[key], self._wake)
+            with suppress(PermissionError, FileNotFoundError, NotADirectoryError):  # it has just become another
                 watch = self._observer.schedule(handler, key[0], recursive=key[1])
                 self._watches[key] = (watch, there[key])
+        return blind
 
 
-def _found(one: str) -> dict[str, Signature]:
-    return signatures(*root_of(one), pattern(one))
+def _found(one: str, blind: set[str]) -> dict[str, Signature]:
+    return signatures(*root_of(one), pattern(one), blind)
 
 
 def _identity(folder: str) -> Identity | None:
@@ -163,6 +186,7 @@ def main() -> int:
 def _run(channel: socket.socket) -> None:
     awake, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     watcher, inbox, ready = Watcher(wake), Inbox(), False
+    watcher.report = lambda path: _say(channel, "blind", path)
     poll = select.poll()
     poll.register(channel, select.POLLIN)
     poll.register(awake, select.POLLIN)

@@ -74,10 +74,15 @@ def content(path: str) -> bytes | None:
         return None
 
 
-def signatures(root: str, deep: bool, wanted: re.Pattern[str]) -> dict[str, Signature]:
-    """The files that a pattern means, each with what tells it from another one."""
+def signatures(root: str, deep: bool, wanted: re.Pattern[str], blind: set[str]) -> dict[str, Signature]:
+    """The files that a pattern means, each with what tells it from another one. `blind`: directories not to be read."""
     found = {}
-    for folder, folders, names in os.walk(root):
+
+    def failed(error: OSError) -> None:
+        if isinstance(error, PermissionError):
+            blind.add(os.path.realpath(error.filename))
+
+    for folder, folders, names in os.walk(root, onerror=failed):
         folders[:] = [name for name in folders if deep and name not in IGNORED_FOLDERS]
         for path in [f"{folder.rstrip('/')}/{name}" for name in names]:
             if wanted.fullmatch(path) and not is_noise(path, root):

@@ -11,16 +11,22 @@ from procman.kernel.poller import Poller
 from procman.kernel.pump import Pump
 from procman.kernel.scheduler import Scheduler
 from procman.kernel.spawn import Spawner
-from procman.kernel.watch import Watch
+from procman.kernel.watch import Watch, Write
 
 
 def helper_kinds(
-    poller: Poller, spawner: Spawner, guard: Guard, pump: Pump, library: str, deliver: Callable[[Any], None]
+    poller: Poller,
+    spawner: Spawner,
+    guard: Guard,
+    pump: Pump,
+    library: str,
+    deliver: Callable[[Any], None],
+    write: Write,
 ) -> dict[str, Callable[[str, Tell], Helper]]:
     """As `helpers.Helpers` takes them. `library` is for those that import more than the core; see `channel.argv`."""
     return {
         "guard": lambda _name, _tell: guard,
         "pump": lambda _name, _tell: pump,
         "scheduler": lambda _name, tell: Scheduler(poller, spawner, library, deliver, tell),
-        "watch": lambda _name, tell: Watch(poller, spawner, library, deliver, tell),
+        "watch": lambda _name, tell: Watch(poller, spawner, library, deliver, write, tell),
     }

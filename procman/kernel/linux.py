@@ -120,7 +120,7 @@ class LinuxKernel:
         given_by: tuple[Provider, ...] = (self._cgroups, Capture(self.pump), *providers, self._checks, self._scales)
         self._starter = Starter(poller, self._spawner, given_by, self._facts.append, self._begun)
         self._checks.named = MainPids(poller, self._trees, self._starter, self._guard, self._facts.append).named
-        kinds = helper_kinds(poller, self._spawner, self._guard, self.pump, library, self.tell)
+        kinds = helper_kinds(poller, self._spawner, self._guard, self.pump, library, self.tell, log.write)
         kinds["zygote"] = lambda name, _tell: self._starter.zygote(name)
         self._helpers = Helpers(kinds, self.tell)
         self._loaders = Loaders(poller, self._spawner, loader_argv, load_timeout_s, self._facts.append)

@@ -10,26 +10,29 @@ from procman.kernel.helpers import Tell
 from procman.kernel.poller import Poller
 from procman.kernel.program import SpawnError
 from procman.kernel.spawn import Spawner
-from procman.policy.events import HelperFailed, HelperReady, Load, Touched, WatchList
+from procman.policy.events import HelperFailed, HelperReady, Load, Notice, Record, Touched, WatchList
 
 Deliver = Callable[[Load | Touched | HelperReady | HelperFailed], None]
+Write = Callable[[list[Record]], None]
 
 
 class Watch:
     """A `helpers.Helper`."""
 
-    __slots__ = ("_channel", "_command", "_deliver", "_poller", "_spawner", "_tell")
+    __slots__ = ("_channel", "_command", "_deliver", "_poller", "_spawner", "_tell", "_write")
 
     def __init__(
         self,
         poller: Poller,
         spawner: Spawner,
         library: str,
-        deliver: Callable[[Load | Touched | HelperReady | HelperFailed], None],
+        deliver: Deliver,
+        write: Write,
         tell: Tell,
     ) -> None:
-        """`library` is the path of the command line, as `channel.argv` takes it."""
+        """`library` is the path of the command line, as `channel.argv` takes it; `write` writes to the log."""
         self._poller, self._spawner, self._deliver, self._tell = poller, spawner, deliver, tell
+        self._write = write
         self._command = argv("procman.watch", library=library)
         self._channel: Channel | None = None
 
@@ -78,3 +81,6 @@ class Watch:
                 self._deliver(HelperReady("watch"))
             case "failed":
                 self._deliver(HelperFailed("watch", text))
+            case "blind":
+                reason = f"{text} cannot be read, so what changes in it is not seen; let procman's user read it"
+                self._write([Notice("watch.blind", "warning", reason, {"file": text})])

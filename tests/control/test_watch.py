@@ -249,3 +249,39 @@ def test_the_link_to_a_groups_directory_may_be_exchanged(tmp_path: Path) -> None
         site.until("worker.running", "api:0", count=2)
         (tmp_path / "release.2" / "app.py").write_text("x = 33\n", encoding="ascii")
         site.until("worker.running", "api:0", count=3)
+
+
+WITHOUT_RIGHTS = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")
+"""Not even root reads then what is forbidden to its owner."""
+
+
+def test_a_directory_that_cannot_be_read_is_told_once_and_watched_when_it_can_be(tmp_path: Path) -> None:
+    folders = [tmp_path / "conf.d", tmp_path / "src", tmp_path / "src" / "deep"]
+    for folder in folders:
+        folder.mkdir()
+    text = INCLUDING + site_of(group("api", FOREVER, 'watch = ["src/**/*.py"]'), DB)
+    before = WITHOUT_RIGHTS if os.getuid() == 0 else ()
+    closed = [folders[0], folders[2]]
+    for folder in closed:
+        folder.chmod(0o300)
+    try:
+        with up(tmp_path, text, "--watch", "--set", "site.control=false", before=before) as site:
+            site.until("watch.blind", count=2)
+            assert sorted(event["file"] for event in site.told("watch.blind")) == sorted(map(str, closed))
+            site.until("helper.ready")
+            (folders[1] / "app.py").write_text("x = 1\n", encoding="ascii")  # beside it everything is seen
+            site.until("worker.running", "api:0", count=2)
+            folders[2].chmod(0o700)
+            (folders[2] / "app.py").write_text("x = 1\n", encoding="ascii")
+            site.until("worker.running", "api:0", count=3)
+            (folders[2] / "app.py").write_text("x = 22\n", encoding="ascii")
+            site.until("worker.running", "api:0", count=4)
+            folders[0].chmod(0o700)
+            replace(folders[0] / "more.toml", group("more", FOREVER))
+            site.until("worker.running", "more:0")
+            (folders[0] / "more.toml").unlink()
+            site.until("worker.stopped", "more:0")
+            assert len(site.told("watch.blind")) == 2
+    finally:
+        for folder in closed:
+            folder.chmod(0o700)

@@ -138,6 +138,7 @@ RECORDS: dict[str, Record] = {
     "skipped": Notice("group.skipped", "warning", "a run is left out: the last one goes on", {"group": "a"}),
     "no cgroup": Notice("cgroup.unavailable", "debug", "no cgroup can be made here: Read-only file system"),
     "no socket": Notice("sockets.failed", "error", "cannot listen on tcp://127.0.0.1:80: the port is in use"),
+    "blind": Notice("watch.blind", "warning", "/srv/conf.d cannot be read", {"file": "/srv/conf.d"}),
     "unsaid": Notice("termination_log.failed", "warning", "cannot write /t: No space left on device", {"file": "/t"}),
     "ended": Notice("site.stopped", "info", "", {"exit_code": 0, "orphans": 3}),
 }
