@@ -20,6 +20,8 @@ pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or not (shutil.which("podman") and shutil.which("runc") and SYSTEMD.exists()),
     reason="needs root, podman, runc and systemd",
 )
+UNIFIED = Path("/sys/fs/cgroup/unified")
+"""Where cgroup v2 is, if there is v1 too."""
 PLACES = ("/run", "/tmp", "/var/log/journal")
 CONTAINER = (
     *("--tty", "--env", "container=podman", "--cgroupns", "private", "--cap-add", "SYS_ADMIN"),
@@ -60,6 +62,12 @@ class Machine:
         engine.run(*command, options=CONTAINER)
         self.until("nothing.target changed dead -> active")
 
+    def unit(self, *lines: str) -> None:
+        """Further lines for the service."""
+        drop_in = self._engine.folder / "root" / "etc" / "systemd" / "system" / "shop.service.d" / "more.conf"
+        drop_in.write_text("[Service]\n" + "\n".join([*lines, ""]), encoding="utf-8")
+        self.systemctl("daemon-reload")
+
     def site(self, text: str) -> None:
         """Write the configuration."""
         (self._engine.folder / "root" / "shop.toml").write_text(text, encoding="utf-8")
@@ -67,9 +75,9 @@ class Machine:
     def systemctl(self, *words: str) -> str:
         return self.execute("systemctl", *words)
 
-    def execute(self, *command: str) -> str:
+    def execute(self, *command: str, check: bool = True) -> str:
         """Run this inside: what it prints."""
-        return self._engine.podman("exec", NAME, *command).stdout
+        return self._engine.podman("exec", NAME, *command, check=check).stdout
 
     def show(self, *properties: str) -> list[str]:
         """Properties of the service."""
@@ -117,3 +125,31 @@ def test_systemd_sees_it_ready_reloading_stopping_and_hung(machine: Machine) -> 
     machine.systemctl("stop", "shop.service")
     machine.until("STOPPING=1")
     assert machine.show("ActiveState", "Result") == ["inactive", "success"]
+
+
+@pytest.mark.parametrize(
+    ("unit", "below"),
+    [
+        ((), "/procman-shop/tree"),
+        (("Delegate=no",), "/procman-shop/tree"),
+        (("Delegate=no", "ProtectControlGroups=yes"), ""),
+    ],
+)
+def test_with_a_cgroup_of_its_own_or_none_a_killed_procman_leaves_nothing_and_is_started_again(
+    machine: Machine, unit: tuple[str, ...], below: str
+) -> None:
+    machine.unit(*unit)
+    machine.systemctl("start", "shop.service")
+    home = f"{UNIFIED if UNIFIED.is_dir() else UNIFIED.parent}/system.slice/shop.service"
+    (pid,) = machine.show("MainPID")
+    assert machine.execute("tail", "-n1", f"/proc/{pid}/cgroup") == f"0::/system.slice/shop.service{below}\n"
+    before = machine.execute("pidof", "sleep").split()
+    machine.execute("kill", "-KILL", pid)
+    machine.until("STATUS=1 of 1 groups ready", 2)
+    after = machine.execute("pidof", "sleep").split()
+    assert (len(before), len(after), set(before) & set(after)) == (2, 2, set())
+    assert machine.show("NRestarts", "ActiveState") == ["1", "active"]
+    assert machine.execute("find", home, "-name", "procman-*") == f"{home}/procman-shop\n" * bool(below)
+    machine.systemctl("stop", "shop.service")
+    assert machine.show("ActiveState", "Result") == ["inactive", "success"]
+    assert machine.execute("pgrep", "-c", "sleep", check=False) == "0\n"

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from tests.site.running import Site, up
 from tests.site.sites import FOREVER, group, python
@@ -53,3 +57,57 @@ def test_a_share_of_the_cpu_is_what_the_kernel_was_told(tmp_path: Path) -> None:
         assert place is not None
         told = place / f"procman-{NAME}" / "api.0.1" / "cpu.max"
         assert told.read_text(encoding="ascii") == "25000 100000\n"
+
+
+@pytest.fixture
+def box() -> Iterator[Path]:
+    """A cgroup below that of the tests, which may hand on the number of processes."""
+    place = here()
+    assert place is not None
+    (place / "cgroup.subtree_control").write_text("+pids", encoding="ascii")
+    box = place / "box"
+    box.mkdir()
+    yield box
+    box.rmdir()
+
+
+def inside(box: Path) -> tuple[str, ...]:
+    """Words that start a command in this cgroup."""
+    return ("sh", "-c", f'echo 0 > {box}/cgroup.procs && exec "$@"', "sh")
+
+
+def below(box: Path) -> list[Path]:
+    """The cgroups in it."""
+    return [path for path in box.iterdir() if path.is_dir()]
+
+
+@pytest.mark.parametrize("end", ["by itself", "by its guard"])
+def test_procman_gets_out_of_a_cgroup_that_hands_on_controllers_and_removes_it(
+    tmp_path: Path, box: Path, end: str
+) -> None:
+    """No process may be in such a one: it takes the controllers away before it goes back."""
+    with up(tmp_path, site(group("api", FOREVER, "pids_max = 50")), before=inside(box)) as running:
+        running.until("worker.running")
+        assert (box / f"procman-{NAME}" / "api.0.1" / "pids.max").read_text(encoding="ascii") == "50\n"
+        assert (box / "cgroup.subtree_control").read_text(encoding="ascii") == "pids\n"
+        guard = box / f"procman-{NAME}" / "guard" / "cgroup.procs"
+        running.until_descendants(lambda _found: guard.exists() and bool(guard.read_text(encoding="ascii")))
+        if end == "by itself":
+            assert running.stop() == 0
+        else:
+            running.signal(signal.SIGKILL)
+            running.until_descendants(lambda _found: below(box) == [])
+        assert below(box) == []
+        assert (box / "cgroup.subtree_control").read_text(encoding="ascii").split() == []
+
+
+def test_a_limit_is_refused_where_others_are_in_procmans_cgroup(tmp_path: Path, box: Path) -> None:
+    with subprocess.Popen([*inside(box), "sleep", "3600"]) as other:
+        try:
+            with up(tmp_path, site(group("api", FOREVER, "pids_max = 50")), before=inside(box)) as running:
+                assert running.wait() == 12
+                (failed,) = running.told("worker.failed")
+                assert failed["reason"].startswith("cannot start: pids_max: ")
+                assert "other processes are in that cgroup" in failed["reason"]
+        finally:
+            other.kill()

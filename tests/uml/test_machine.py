@@ -17,7 +17,12 @@ BOOT_S = 400.0
 
 
 MACHINE = ("mem=512M", "root=/dev/root", "rootfstype=hostfs", "hostfs=/", "ro", "quiet", "con=null", "con0=fd:0,fd:1")
-TESTS = ("tests/uml/limits.py", "tests/site/test_cgroup_ends.py")
+ENDS = "tests/site/test_cgroup_ends.py"
+TESTS = (
+    "tests/uml/limits.py",
+    f"{ENDS}::test_a_worker_is_over_when_its_cgroup_is_empty_and_until_then_nobody_asks",
+    f"{ENDS}::test_who_has_gone_to_another_pid_namespace_is_ended_with_its_worker_and_reaped_there",
+)
 
 
 def boot(home: Path, *words: str) -> str:
