@@ -45,9 +45,41 @@ def _group(group: plan.GroupPlan) -> str:
     if group.restart.when != "never" and group.restart.max_restarts:
         lines.append(_line("backoff", _backoff(group.restart.backoff)))
     lines.append(_line("stop", _stop(group.stop)))
+    lines += [_line(name, ", ".join(told)) for name, told in _life(group) if told]
     if group.after:
         lines.append(_wrap("  after    ", ", ".join(f"{name} ({condition})" for name, condition in group.after)))
+    if group.requires:
+        lines.append(_wrap("  requires ", ", ".join(group.requires)))
     return "\n".join(lines)
+
+
+def _life(group: plan.GroupPlan) -> Iterator[tuple[str, list[str]]]:
+    """How its workers are seen to be ready and well, and how they are replaced; nothing of what is by default."""
+    if (ready := group.ready) is not None:
+        by_itself = {"notify": "says READY=1", "fd": f"writes a line to descriptor {ready.fd}"}
+        by_itself |= {"delay": f"{duration(ready.delay)} after its start", "log": f"logs /{ready.target}/"}
+        within = [] if ready.by == "delay" else [f"within {duration(ready.timeout)}"]
+        yield "ready", [by_itself.get(ready.by) or _asked(ready), *within]
+    if (health := group.health) is not None:
+        asked = "says WATCHDOG=1" if health.by == "watchdog" else _asked(health)
+        end = "restarted" if health.on_failure == "restart" else "marked as unready"
+        yield (
+            "health",
+            [f"{asked} every {duration(health.interval)}", f"{end} after {_count(health.failures, 'failure')}"],
+        )
+    update, recycle = group.update, group.recycle
+    order = update.order if update.order != "stop-first" else ""
+    parallel = f"{update.parallel} at once" if update.parallel > 1 else ""
+    pause = f"{duration(update.pause)} between them" if update.pause else ""
+    yield "update", [text for text in (order, parallel, pause) if text]
+    age = f"after {duration(recycle.max_age)}" if recycle.max_age is not None else ""
+    size = f"above {recycle.max_rss / (1 << 20):g}MiB" if recycle.max_rss is not None else ""
+    yield "recycle", [text for text in (age, size) if text]
+
+
+def _asked(check: plan.Ready | plan.Health) -> str:
+    """What is asked, as one would write it."""
+    return " ".join([check.by, *map(_word, check.command)] if check.by == "exec" else [check.by, _plain(check.target)])
 
 
 def _call(python: plan.Python) -> str:
@@ -141,8 +173,12 @@ def _whole(site: plan.Plan) -> str:
 
 def _word(word: str) -> str:
     """A word of a template as one would type it."""
-    typed = word.replace("$$", "$")
+    typed = _plain(word)
     return typed if _PLAIN.fullmatch(typed) else shlex.quote(typed)
+
+
+def _plain(template: str) -> str:
+    return template.replace("$$", "$")
 
 
 def _count(number: int, noun: str) -> str:

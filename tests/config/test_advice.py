@@ -8,7 +8,7 @@ import pytest
 
 from procman.config.advice import most_failures, stop_bound, warnings
 from procman.config.summary import render
-from procman.plan import Backoff, Cgroup, GroupPlan, Launch, Plan, Restart, Stop
+from procman.plan import Backoff, Cgroup, GroupPlan, Health, Launch, Plan, Ready, Recycle, Restart, Stop, Update
 
 
 def group(name: str, *command: str, **options: Any) -> GroupPlan:
@@ -170,3 +170,38 @@ def test_the_summary_fits_into_80_columns_whatever_the_plan_holds() -> None:
     text = render(site(long, *others, exit_code_from="g" * 64))
     assert max(map(len, text.splitlines())) <= 80
     assert "\x1b" not in text
+
+
+LIFE = """\
+  ready    http http://127.0.0.1:${PROCMAN_TASK_ID}/, within 30s
+  health   exec sh -c 'exit 0' every 10s, marked as unready after 3 failures
+  update   start-first, 2 at once, 2s between them
+  recycle  after 1d, above 512MiB
+  after    cache (ready)
+  requires cache
+"""
+OTHERS = [
+    (Ready("notify", timeout=5.0), "says READY=1, within 5s"),
+    (Ready("fd", fd=4), "writes a line to descriptor 4, within 30s"),
+    (Ready("tcp", "127.0.0.1:80"), "tcp 127.0.0.1:80, within 30s"),
+    (Ready("log", "started$"), "logs /started$/, within 30s"),
+    (Ready("delay", delay=2.0), "2s after its start"),
+]
+
+
+def test_the_summary_says_when_workers_are_ready_and_well_and_when_they_are_replaced() -> None:
+    api = group(
+        "api",
+        after=(("cache", "ready"),),
+        requires=("cache",),
+        ready=Ready("http", "http://127.0.0.1:${PROCMAN_TASK_ID}/"),
+        health=Health("exec", command=("sh", "-c", "exit 0"), on_failure="ignore"),
+        update=Update("start-first", 2, 2.0),
+        recycle=Recycle(86400.0, 512 << 20),
+    )
+    assert LIFE in render(site(api, group("cache")))
+
+
+@pytest.mark.parametrize(("ready", "line"), OTHERS, ids=lambda one: one.by if isinstance(one, Ready) else "")
+def test_the_summary_has_words_for_each_way_to_be_ready(ready: Ready, line: str) -> None:
+    assert f"  ready    {line}\n" in render(site(group("api", ready=ready)))
