@@ -23,7 +23,7 @@ from procman.kernel.poller import Poller
 from procman.kernel.program import SpawnError
 from procman.kernel.python import executed
 from procman.kernel.secrets import opened
-from procman.kernel.spawn import Spawner
+from procman.kernel.spawn import HELPERS_ARE_DEAF_TO, Spawner
 from procman.plan import Launch
 from procman.policy.events import HelperFailed, HelperReady, WorkerId, ZygoteOrder
 
@@ -139,7 +139,7 @@ class Zygote:
     # --- the zygote's process ----------------------------------------------------------------------------
 
     def _begin(self, start: Start, end: int) -> int:
-        pid, self._pipe = fork(start, NOTHING, end)
+        pid, self._pipe = fork(start, NOTHING, end, HELPERS_ARE_DEAF_TO)
         return pid
 
     def _begun(self) -> SpawnError | None:

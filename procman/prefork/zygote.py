@@ -4,6 +4,9 @@ A program of its own, started by the core with what the group's workers have: us
 has one thread, or says who has started others. It frees no memory that its workers share (`gc.freeze`), runs nothing
 of the program but its imports, and ends without a word when the core closes the channel, or is gone. Workers are the
 core's children, not the zygote's: its end does not touch them.
+
+Like every helper it begins with signals blocked that are meant for the core and the workers where all of a cgroup get
+them. It stays so, and so does what its imports start; its workers hear them.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -50,6 +54,7 @@ class Channel:
 
 def main(text: str) -> int:
     """Be the zygote of a program. Returns the status to end with: of a worker, or of a zygote that cannot be one."""
+    deaf_to = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     program = program_of(text)
     channel = Channel()
     keep_free()
@@ -68,7 +73,7 @@ def main(text: str) -> int:
     _pass_the_gate(program, watch, channel)
     gc.collect()
     gc.freeze()
-    return _serve(channel, function)
+    return _serve(channel, function, deaf_to)
 
 
 def _pass_the_gate(program: Program, watch: Watch, channel: Channel) -> None:
@@ -96,7 +101,7 @@ def _refuse(channel: Channel, **message: object) -> NoReturn:
     os._exit(0)
 
 
-def _serve(channel: Channel, function: Callable[..., object]) -> int:
+def _serve(channel: Channel, function: Callable[..., object], deaf_to: set[int]) -> int:
     """Bear a worker for every order, until the core has no more. Returns in the worker."""
     while (heard := channel.hear()) is not None:
         ordered, leash, *fds = heard
@@ -111,15 +116,16 @@ def _serve(channel: Channel, function: Callable[..., object]) -> int:
         else:
             if pid == 0:
                 channel.close()
-                return _live(order, function, fds, leash)
+                account = settle_in(order, fds, leash)
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, deaf_to)
+                return _live(order, function, account)
             channel.say(born=pid)
         for fd in (leash, *fds):
             os.close(fd)
     os._exit(0)
 
 
-def _live(order: Order, function: Callable[..., object], fds: list[int], leash: int) -> int:
-    account = settle_in(order, fds, leash)
+def _live(order: Order, function: Callable[..., object], account: int) -> int:
     gc.enable()
     program = program_of(order.argv[-1])
     sys.argv = [program.callable, *map(str, program.args)]

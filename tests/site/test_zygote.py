@@ -166,6 +166,24 @@ def test_who_is_to_start_while_the_zygote_is_down_starts_when_it_is_back(tmp_pat
         assert site.pids()["app:1"] == before["app:1"]
 
 
+def test_what_is_sent_to_all_of_a_cgroup_ends_no_zygote_and_its_workers_hear_it(tmp_path: Path) -> None:
+    more = """
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+            os.kill(os.getpid(), number)
+        def work():
+            say("blocked", signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+            signal.pause()
+        """
+    app(tmp_path, more)
+    with up(tmp_path, site_of(group("app", "app:work", "workers = 2"))) as site:
+        assert site.until_said("blocked", 2) == ["blocked set()"] * 2
+        site.until("worker.running", count=2)
+        os.kill(zygotes(site)["zygote:app"], signal.SIGTERM)
+        os.kill(site.pids()["app:0"], signal.SIGTERM)
+        site.until("worker.running", "app:0", 2)
+        assert site.told("helper.ended") == []
+
+
 def test_a_stop_does_not_wait_for_an_import_that_hangs(tmp_path: Path) -> None:
     app(tmp_path, 'say("imports")\nsignal.pause()\n')
     with up(tmp_path, site_of(group("app", "app:serve", "workers = 3"))) as site:
