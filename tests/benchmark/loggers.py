@@ -145,7 +145,8 @@ def procman(output: str) -> Measure:
         with (place / "out.all").open("wb") as out:
             site = running(place, load.command, load.workers, output, out.fileno())
             with site as core:
-                pump = pump_of(core)
+                pump = pump_of(core, load.workers)
+                time.sleep(0.5)  # for the last worker to be at its gate
                 before = cpu_s(pump)
                 seconds = _run(load, place)
                 return Figures(cpu_s(pump) - before, seconds)
@@ -162,18 +163,21 @@ def running(place: Path, command: Sequence[str], workers: int, output: str, stdo
     up = [sys.executable, "-m", "procman", "up", str(file)]
     process = subprocess.Popen(up, stdin=subprocess.PIPE, stdout=stdout, stderr=subprocess.DEVNULL)
     try:
-        time.sleep(2.0)
         yield process.pid
     finally:
         _end([process])
         file.unlink()
 
 
-def pump_of(core: int) -> int:
-    """The pid of a procman's pump."""
-    for pid, (_, parent) in processes.all_of_them().items():
-        if parent == core and is_pump(pid):
-            return pid
+def pump_of(core: int, workers: int = 0) -> int:
+    """The pid of a procman's pump, once there are so many workers beside it."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < deadline:
+        children = [pid for pid, (_, parent) in processes.all_of_them().items() if parent == core]
+        pumps = [pid for pid in children if is_pump(pid)]
+        if pumps and len(children) > workers:
+            return pumps[0]
+        time.sleep(0.01)
     raise MissingError("the pump")
 
 
@@ -186,8 +190,9 @@ def is_pump(pid: int) -> bool:
 
 
 def cpu_s(pid: int) -> float:
-    """CPU time of a process, ended or not, from the scheduler's own account (ns)."""
-    return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="utf-8").split()[0]) / 1e9
+    """CPU time of all threads of a process, ended or not, from the scheduler's own account (ns)."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text(encoding="utf-8").split()[0]) for task in tasks) / 1e9
 
 
 def _run(load: Load, place: Path) -> float:

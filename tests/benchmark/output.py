@@ -91,7 +91,7 @@ def latency_and_idle() -> None:
             for _ in range(LATENCIES):
                 line = lines.readline()
                 late.append((time.monotonic_ns() - int(line.split()[-1])) / 1e6)
-            pump = pump_of(core)
+            pump = pump_of(core, 1)
             time.sleep(0.5)
             before = _wakeups(pump)
             time.sleep(IDLE_S)
