@@ -253,7 +253,8 @@ def _wait(pid: int) -> None:
             ended.register(pidfd, select.POLLIN)
             if not ended.poll(_LAST_WAIT_S * 1000):
                 os.kill(pid, SIGKILL)
+                ended.poll(_LAST_WAIT_S * 1000)  # but one that a disk holds does not even die of that
         finally:
             os.close(pidfd)
     with suppress(OSError):
-        os.waitpid(pid, 0)
+        os.waitpid(pid, os.WNOHANG)

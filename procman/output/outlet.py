@@ -1,24 +1,25 @@
-"""The way out for lines: a bounded queue before a descriptor that may be slow, full or gone. It never blocks.
+"""The way out for lines: a backlog before a descriptor that may be slow, full, gone, or on a disk that hangs.
 
-What cannot be written waits. Beyond the bound the oldest lines go, of whoever has the most waiting: a flood drowns
-itself, not the others. They are counted, and where they are missing a mark says how many and why. So every line that is
-put in comes out, or is in the account.
+It never blocks whoever puts lines in. What cannot be written waits; see `backlog.py` for what becomes of too much.
 """
 
 from __future__ import annotations
 
 import os
-from collections import OrderedDict, deque
+import stat
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from procman import words
-from procman.output.framing import Lines
-from procman.output.styles import Origin, Style
+from procman.output.backlog import Backlog, Lane
 
-_BATCH = 1 << 18
+_BATCH = 1 << 15
+"""So much is written at once, rather than with what the other pipes have: while it is in the processor's caches."""
+_MOST = 1 << 18
 _PIECES = 64
-NOBODY = "nobody took them in time"
+HANGS = "the disk does not answer"
+
+Done = int | OSError
+"""What a write came to: so many bytes, or why not."""
 
 
 class Waiting(Protocol):
@@ -28,76 +29,24 @@ class Waiting(Protocol):
     def unwatch(self, fd: int) -> None: ...
 
 
-class Lane:
-    """One origin's way into one outlet. `block`: its lines are never dropped, the origin is not read instead."""
-
-    __slots__ = ("about", "block", "mark", "origin", "outlet", "serials", "style", "weight")
-
-    def __init__(self, outlet: Outlet, origin: Origin, style: Style, *, block: bool = False) -> None:
-        self.outlet, self.origin, self.style, self.block = outlet, origin, style, block
-        self.about: tuple[Any, Any] = (None, None)
-        """What the plan says of it, from which it can be made again."""
-        self.serials: deque[int] = deque()
-        self.weight = 0
-        self.mark: Loss | None = None
-        """What has been dropped of it since a mark was written."""
-
-    def put(self, lines: Lines, now_ns: int) -> None:
-        """Send lines on their way."""
-        self.outlet.put(self, self.style.lines(lines, now_ns))
-
-    def note(self, text: str, now_ns: int, **fields: Any) -> None:
-        """Send a line of the pump's own."""
-        self.outlet.put(self, self.style.note(text, now_ns, fields))
-
-    @property
-    def must_wait(self) -> bool:
-        """Whether its origin is not to be read for now."""
-        return self.block and self.outlet.full
-
-
-class Loss:
-    """Lines that are not written, in a row of one lane."""
-
-    __slots__ = ("lines", "reason", "size")
-
-    def __init__(self, reason: str, lines: int = 0, size: int = 0) -> None:
-        self.lines, self.size, self.reason = lines, size, reason
-
-
-class Outlet:
-    """A queue before a descriptor that does not block. `name` is how people know it: `stdout`, or a file's path."""
+class Outlet(Backlog):
+    """A backlog before a descriptor that does not block."""
 
     def __init__(self, name: str, fd: int, limit: int, waiting: Waiting, clock: Callable[[], int]) -> None:
-        self.name, self.fd, self.limit = name, fd, limit
-        self._waiting, self._clock = waiting, clock
-        self._queue: OrderedDict[int, tuple[Lane, Lines | Loss]] = OrderedDict()
-        self._serial = 0
-        self._lanes: dict[Lane, None] = {}
-        """Those that have something waiting."""
+        super().__init__(name, limit, clock)
+        self.fd = fd
+        self._waiting = waiting
         self._rest: list[memoryview] = []
         """What is being written; it stands before all in the queue, and is not dropped any more."""
-        self.weight = 0
         self.watched = False
-        self.failure = ""
-        """Why nothing can be written at present."""
-        self.lost_lines = self.lost_bytes = 0
-        """The account of all that has been dropped."""
-        self.loss_reason = ""
-        """Why lines were dropped last."""
-        self.losing = 0
-        """How many marks are still to be written."""
-        self.told_lines = 0
-        """How many lost lines of the past have been reported."""
-        self.busy: set[Outlet] = set()
-        """All outlets that have something to write, or a loss to report: this one is put in where that holds."""
+        self.hangs = False
+        """Whether a write is under way in another thread; until it is `landed` nothing else is done here."""
+        self.may_hang = fd >= 0 and stat.S_ISREG(os.fstat(fd).st_mode)
+        """Whether a write may take as long as a disk likes."""
+        self.perform: Callable[[Outlet, list[memoryview]], int] = lambda outlet, pieces: outlet.write(pieces)
+        """Does a write that may hang; see `relay.py`."""
         self.eased: Callable[[], None] = lambda: None
         """Called when it is no longer full."""
-
-    @property
-    def full(self) -> bool:
-        """Whether no more fits."""
-        return self.weight >= self.limit
 
     @property
     def pending(self) -> bool:
@@ -107,44 +56,32 @@ class Outlet:
     @property
     def lines(self) -> int:
         """How many lines have not been written."""
-        waiting = [bytes(data) for _, data in self._queue.values() if not isinstance(data, Loss)]
-        return sum(data.count(b"\n") for data in (*map(bytes, self._rest), *waiting))
+        return super().lines + sum(bytes(data).count(b"\n") for data in self._rest)
 
-    def put(self, lane: Lane, data: Lines) -> None:
-        """Take lines, already in their style. They are written by `flush`."""
-        self._serial += 1
-        self._queue[self._serial] = (lane, data)
-        lane.serials.append(self._serial)
-        size = len(data)
-        lane.weight += size
-        self.weight += size
-        self._lanes[lane] = None
-        self.busy.add(self)
+    def mind(self) -> None:
+        """See `Backlog`: many lines are written before any is dropped."""
         if self.weight >= _BATCH and not self.watched and not self.failure:
-            self.flush()  # while it is in the processor's caches
+            self.flush()
         if self.weight > self.limit:
             self.flush()
-            while self.weight > self.limit and self._drop():
-                pass
+            self.bound()
 
     def flush(self, _events: int = 0) -> None:
-        """Write what can be written now."""
-        was_full = self.full
-        try:
-            while self._rest or self._queue:
-                if not self._rest:
-                    self._rest = self._next()
-                self._advance(self.write(self._rest))
-            self.failure = ""
-            self._watch(False)
-        except BlockingIOError:
-            self.failure = ""
-            self._watch(True)
-        except OSError as error:
-            self.failure = (os.strerror(error.errno) if error.errno else str(error)).lower()
-            self._watch(False)
-        if was_full and not self.full:
-            self.eased()
+        """Write what can be written now. A write that hangs never returns to here: all is in order when it begins."""
+        while (self._rest or self._queue) and not self.hangs:
+            if not self._rest:
+                self._rest = self.take(_PIECES, min(_MOST, self.limit))
+            try:
+                done: Done = self.perform(self, self._rest) if self.may_hang else self.write(self._rest)
+            except OSError as error:
+                done = error
+            if not self._settle(done):
+                return
+
+    def landed(self, done: Done) -> None:
+        """The write that hung has ended, and so."""
+        self.hangs = False
+        self._settle(done)
 
     def write(self, pieces: list[memoryview]) -> int:
         """Write some of this: how many bytes. Raises BlockingIOError, or OSError."""
@@ -158,90 +95,36 @@ class Outlet:
             self.fd = -1
 
     def state(self, name_of: Callable[[Lane], Any]) -> dict[str, Any]:
-        """All that has not been written, and the account, for `restore` in another process."""
-        rest = b"".join(self._rest).decode("latin-1")
-        queue = [[name_of(lane), _packed(data)] for lane, data in self._queue.values()]
-        lost = self.lost_lines, self.lost_bytes, self.loss_reason, self.told_lines
-        return {"rest": rest, "queue": queue, "lost": lost}
+        """See `Backlog`."""
+        return {**super().state(name_of), "rest": b"".join(self._rest).decode("latin-1")}
 
     def restore(self, state: dict[str, Any], lane_of: Callable[[Any], Lane]) -> None:
-        """Take over what another outlet's `state` was."""
-        self.lost_lines, self.lost_bytes, self.loss_reason, self.told_lines = state["lost"]
+        """See `Backlog`."""
         if state["rest"]:
             self._rest = [memoryview(state["rest"].encode("latin-1"))]
             self.weight += len(self._rest[0])
-            self.busy.add(self)
-        for name, data in state["queue"]:
-            lane = lane_of(name)
-            if isinstance(data, str):
-                self.put(lane, data.encode("latin-1"))
-            else:
-                self._serial += 1
-                lane.mark = Loss(data[2], data[0], data[1])
-                self.losing += 1
-                self.busy.add(self)
-                self._queue[self._serial] = (lane, lane.mark)
+        super().restore(state, lane_of)
 
     # --- inside ------------------------------------------------------------------------------------------
 
-    def _next(self) -> list[memoryview]:
-        """The next pieces, taken out of the queue."""
-        pieces: list[memoryview] = []
-        size = 0
-        while self._queue and len(pieces) < _PIECES and (not pieces or size < min(_BATCH, self.limit)):
-            _, (lane, data) = self._queue.popitem(last=False)
-            if isinstance(data, Loss):
-                lane.mark = None
-                self.losing -= 1
-                data = self._mark(lane, data)
-                self.weight += len(data)
-            else:
-                lane.serials.popleft()
-                lane.weight -= len(data)
-                if not lane.serials:
-                    self._lanes.pop(lane, None)
-            pieces.append(memoryview(data))
-            size += len(data)
-        return pieces
-
-    def _mark(self, lane: Lane, loss: Loss) -> bytes:
-        plural = "" if loss.lines == 1 else "s"
-        what = f"{loss.lines:,} line{plural} ({words.size(loss.size)})"
-        text = f"\N{HORIZONTAL ELLIPSIS} {what} not written: {loss.reason}"
-        fields = {"lost_lines": loss.lines, "lost_bytes": loss.size}
-        return lane.style.note(text, self._clock(), fields)
-
-    def _advance(self, written: int) -> None:
-        self.weight -= written
-        while self._rest and written >= len(self._rest[0]):
-            written -= len(self._rest.pop(0))
-        if written:
-            self._rest[0] = self._rest[0][written:]
-
-    def _drop(self) -> bool:
-        """Drop the oldest of whoever has the most; False if there is nothing that may be dropped."""
-        lane = max((lane for lane in self._lanes if not lane.block), key=lambda lane: lane.weight, default=None)
-        if lane is None:
+    def _settle(self, done: Done) -> bool:
+        """Take account of a write; whether it makes sense to go on."""
+        if isinstance(done, OSError):
+            blocked = isinstance(done, BlockingIOError)
+            self.failure = "" if blocked else (os.strerror(done.errno) if done.errno else str(done)).lower()
+            self._watch(blocked)
             return False
-        serial = lane.serials.popleft()
-        data = self._queue[serial][1]
-        assert not isinstance(data, Loss), "a mark has no serial in its lane"
-        lines = bytes(data).count(b"\n")
-        if lane.mark is None:
-            lane.mark = Loss(self.failure or NOBODY)
-            self.loss_reason = lane.mark.reason
-            self.losing += 1
-            self._queue[serial] = (lane, lane.mark)
-        else:
-            del self._queue[serial]
-        lane.mark.lines += lines
-        lane.mark.size += len(data)
-        lane.weight -= len(data)
-        self.weight -= len(data)
-        self.lost_lines += lines
-        self.lost_bytes += len(data)
-        if not lane.serials:
-            del self._lanes[lane]
+        self.failure = ""
+        if self.watched:
+            self._watch(False)
+        was_full = self.full
+        self.weight -= done
+        while self._rest and done >= len(self._rest[0]):
+            done -= len(self._rest.pop(0))
+        if done:
+            self._rest[0] = self._rest[0][done:]
+        if was_full and not self.full:
+            self.eased()
         return True
 
     def _watch(self, wanted: bool) -> None:
@@ -255,7 +138,3 @@ class Outlet:
             except OSError:
                 return  # not watchable: tried again with the next lines, or at the next retry
             self.watched = wanted
-
-
-def _packed(data: Lines | Loss) -> Any:
-    return [data.lines, data.size, data.reason] if isinstance(data, Loss) else bytes(data).decode("latin-1")

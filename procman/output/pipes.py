@@ -12,14 +12,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
+from procman.output.backlog import Lane
 from procman.output.framing import Framer, Lines
-from procman.output.outlet import Lane
 from procman.output.rotate import FileOutlet
 from procman.output.styles import Origin
 from procman.output.tail import Tail
 
-CHUNK = 1 << 18
-"""So much of a pipe is in hand at most."""
+CHUNK = 1 << 16
+"""So much of a pipe is in hand at most, and an unfinished line."""
+_ROW = 4
+"""So many chunks of a pipe are read in a row, before others have their turn."""
 _AT_ONCE = 256
 _USUAL, _WIDE, _MOST_WIDE = 1 << 16, 1 << 18, 16
 _INT = struct.Struct("i")
@@ -28,7 +30,7 @@ _INT = struct.Struct("i")
 class Pipe:
     """One stream of one worker. Its lanes may become more: whoever reads along has one too."""
 
-    __slots__ = ("fd", "file", "framer", "lanes", "origin", "paused", "tail", "tail_lines", "wanted", "worker")
+    __slots__ = ("fd", "file", "framer", "lanes", "origin", "paused", "tail", "tail_lines", "wanted", "wide", "worker")
 
     def __init__(self, worker: int, fd: int, origin: Origin, lanes: Sequence[Lane], max_line: int) -> None:
         """`worker` is the id by which the core knows the run."""
@@ -38,7 +40,7 @@ class Pipe:
         self.tail_lines = 0
         """How many of its last lines are told when its worker has ended."""
         self.file = next((lane.outlet.name for lane in lanes if isinstance(lane.outlet, FileOutlet)), "")
-        self.paused = False
+        self.paused = self.wide = False
         self.wanted: re.Pattern[bytes] | None = None
         """A line like this makes the worker ready; None once it has come, or if none is wanted."""
 
@@ -72,7 +74,7 @@ class Pipes:
         """`gone` hears of a pipe that nobody writes to any more; it is closed already."""
         self._epoll = select.epoll()
         self._pipes: dict[int, Pipe] = {}
-        self._wide: set[int] = set()
+        self._wide = 0
         self._take, self._gone = take, gone
         self.fd = self._epoll.fileno()
         """Readable while any of them is."""
@@ -93,20 +95,25 @@ class Pipes:
         """Those of one run."""
         return [pipe for pipe in self._pipes.values() if pipe.worker == worker]
 
-    def drain(self) -> int:
-        """Read each that has something, once: how many bytes that was."""
-        total = 0
+    def drain(self) -> Iterator[tuple[Pipe, int]]:
+        """Read each that has something: after each chunk, whose it is and how large. What it held is to be written."""
         for fd, _ in self._epoll.poll(0, _AT_ONCE):
-            total += self._read(self._pipes[fd], CHUNK)
-        return total
+            pipe = self._pipes[fd]
+            for _ in range(_ROW):
+                read = self._read(pipe, CHUNK)
+                yield pipe, read
+                if read < CHUNK or pipe.paused:
+                    break
 
-    def empty(self, pipe: Pipe) -> None:
-        """Read all that is in it now, and end its last line. Whoever goes on writing is not waited for."""
+    def empty(self, pipe: Pipe) -> Iterator[None]:
+        """Read all that is in it now, chunk by chunk, and end its last line. Who goes on writing is not waited for."""
         left = pipe.waiting()
         while left > 0 and (read := self._read(pipe, min(left, CHUNK))):
             left -= read
+            yield
         if pipe.framer.unfinished:
             self._take(pipe, pipe.framer.flush())
+            yield
 
     def pause(self, pipe: Pipe) -> None:
         """Do not read it: whoever writes to it is to wait."""
@@ -128,7 +135,7 @@ class Pipes:
         if not chunk:
             self._close(pipe)
             return 0
-        if len(chunk) >= _USUAL:
+        if len(chunk) >= _USUAL and not pipe.wide:
             self._widen(pipe)
         if lines := pipe.framer.feed(chunk):
             self._take(pipe, lines)
@@ -136,8 +143,9 @@ class Pipes:
 
     def _widen(self, pipe: Pipe) -> None:
         """Let a chatty worker run ahead. Only some: the kernel bounds what all pipes of a user may hold."""
-        if pipe.fd not in self._wide and len(self._wide) < _MOST_WIDE:
-            self._wide.add(pipe.fd)
+        if self._wide < _MOST_WIDE:
+            self._wide += 1
+            pipe.wide = True
             with suppress(OSError):
                 fcntl.fcntl(pipe.fd, fcntl.F_SETPIPE_SZ, _WIDE)
 
@@ -145,7 +153,7 @@ class Pipes:
         if pipe.framer.unfinished:
             self._take(pipe, pipe.framer.flush())
         del self._pipes[pipe.fd]
-        self._wide.discard(pipe.fd)
+        self._wide -= pipe.wide
         with suppress(OSError):
             self._epoll.unregister(pipe.fd)
         os.close(pipe.fd)

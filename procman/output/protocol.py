@@ -20,8 +20,8 @@ From the pump:
 
     begun    nothing has been read or written yet, and the state of the former pump is in this one's hands
     ended    `id`, `tail` (its last lines on stderr), `exception` (what a traceback ends with, or "")
-    lost     lines were not written: `outlet`, `worker` (null: several), `lines` and `bytes` in all, `reason`; `over`
-             once they are written again
+    lost     lines were not written: `outlet`, `lines` and `bytes` since the last time, `reason`; `over` once they are
+             written again
     ready    `worker`: a line of it has matched its `ready` pattern
     retired  it ends; its state is in the descriptor that comes with this
     pong

@@ -1,9 +1,9 @@
 """The pump: reads what workers write, and writes it where it is to go. A program of its own, a helper of the core.
 
-It is told everything by the core (see `protocol.py`) and decides on no worker. It never waits for a reader, a disk that
-is full or the core. Asked to end by SIGTERM it hands all that it has in hand back to the core, for the next pump; it
-is started with this signal blocked, so that none comes too early. Once the core is gone it goes on until nobody writes
-any more.
+It is told everything by the core (see `protocol.py`) and decides on no worker. It never waits for a reader, the core,
+or a disk that is full or hangs (see `relay.py`). Asked to end by SIGTERM it hands all that it has in hand back to the
+core, for the next pump; it is started with this signal blocked, so that none comes too early. Once the core is gone it
+goes on until nobody writes any more.
 
 Chatty workers do not wake it for every line: after a look at the pipes it rests for some milliseconds, unless they
 fill up faster than that.
@@ -12,8 +12,10 @@ fill up faster than that.
 from __future__ import annotations
 
 import os
-import signal
 import time
+from collections import deque
+from itertools import chain
+from typing import NoReturn
 
 from procman.kernel.poller import READ, WRITE, Poller
 from procman.output.framing import Lines
@@ -21,6 +23,7 @@ from procman.output.outlet import Outlet
 from procman.output.pipes import Pipe, Pipes
 from procman.output.protocol import Channel, Message, put_state
 from procman.output.readers import Readers
+from procman.output.relay import Relay
 from procman.output.reports import Reports
 from procman.output.ring import Rings
 from procman.output.sinks import Sinks
@@ -38,38 +41,39 @@ _HEAP = 4 << 20
 class Pump:
     """One pump, from `begin` to its end."""
 
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
+    def __init__(self, channel: Channel, relay: Relay) -> None:
+        self._channel, self._relay = channel, relay
         self._poller = Poller()
         self._rings = Rings()
         self._pipes = Pipes(self._take, self._gone)
         self._reports = Reports(channel)
         self._readers = Readers(self._poller, self._rings, self._pipes)
         self._workers: Workers | None = None
-        self._over = False
+        self._ending: deque[int] = deque()
+        """Runs that have ended, and whose last words are still to be told."""
         self._core_lives = True
         self._telling = False
         self._drained_at = 0.0
         self._poller.watch(channel.fd, READ, self._hear)
         self._poller.watch(self._pipes.fd, READ, self._look)
+        self._poller.watch(relay.fd, READ, lambda _mask: relay.land())
         self._seen = False
 
     def run(self) -> None:
-        """Pump until it is over."""
-        waked, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._poller.watch(waked, READ, lambda _mask: self._retire())
-        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-        signal.signal(signal.SIGTERM, lambda *_: None)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
+        """Pump until it is over. If a write hangs this is left behind there, and called again by another thread."""
         while True:
-            self._mind_the_reports()
-            self._poller.poll(self._patience())
-            if self._over:
+            self._see_off()
+            self._flush()
+            if self._relay.asked_to_end and not self._hangs():  # else who can say what has been written?
+                self._retire()
                 return  # nothing may be read, or written, once the state has been given back
-            self._turn() if self._seen else self._flush()
             if not self._core_lives and not len(self._pipes):
                 self._finish()
                 return
+            self._mind_the_reports()
+            self._poller.poll(self._patience())
+            if self._seen:
+                self._turn()
 
     # --- the pipes ---------------------------------------------------------------------------------------
 
@@ -79,8 +83,10 @@ class Pump:
     def _turn(self) -> None:
         """Read what there is, send it on, and rest as long as the pipes can bear."""
         self._seen = False
-        began = time.monotonic()
-        read = self._pipes.drain()
+        began, read = time.monotonic(), 0
+        for pipe, size in self._pipes.drain():
+            read += size
+            self._mind(pipe)
         self._flush()
         rest = min(_REST_S, _HALF_A_PIPE * (began - self._drained_at) / (read or 1)) if read < _HALF_A_PIPE else 0.0
         self._drained_at = time.monotonic()
@@ -98,8 +104,13 @@ class Pump:
         if pipe.wanted is not None and pipe.wanted.search(lines):
             pipe.wanted = None
             self._reports.send({"say": "ready", "worker": pipe.origin[:3]})
-        if any(lane.must_wait for lane in pipe.lanes):
-            self._pipes.pause(pipe)
+
+    def _mind(self, pipe: Pipe) -> None:
+        """After a chunk of it."""
+        for lane in pipe.lanes:
+            lane.outlet.mind()
+            if lane.block and lane.must_wait:
+                self._pipes.pause(pipe)
 
     def _gone(self, pipe: Pipe) -> None:
         if self._workers:
@@ -121,9 +132,12 @@ class Pump:
 
     def _patience(self) -> float | None:
         """How long nothing needs to be done unless something comes."""
-        if self._over:
-            return 0.0
-        return _RETRY_S if self._workers and any(outlet.failure for outlet in self._workers.sinks.busy) else None
+        if self._workers is None:
+            return None
+        return _RETRY_S if any(outlet.failure and not outlet.hangs for outlet in self._workers.sinks.busy) else None
+
+    def _hangs(self) -> bool:
+        return self._workers is not None and any(outlet.hangs for outlet in self._workers.sinks.busy)
 
     def _resume(self) -> None:
         for pipe in self._pipes:
@@ -160,7 +174,7 @@ class Pump:
                 assert self._workers is not None, "begin comes first"
                 self._readers.join(self._workers.open(message, descriptors))
             case "end":
-                self._end(message["id"])
+                self._ending.append(message["id"])
             case "ring":
                 self._rings.resize(message["size"])
             case "logs":
@@ -174,24 +188,30 @@ class Pump:
 
     def _opened(self, outlet: Outlet) -> None:
         outlet.eased = self._resume
+        outlet.perform = self._relay.perform
 
-    def _end(self, worker: int) -> None:
-        """The run has ended: write all that it has said, and tell its last words."""
-        pipes = self._pipes.of(worker)
-        for pipe in pipes:
-            self._pipes.empty(pipe)
-        self._flush()
-        words = self._workers.last_words(pipes) if self._workers else {}
-        self._reports.send({"say": "ended", "id": worker, **words})
+    def _see_off(self) -> None:
+        """Write all that those who have ended have said, and then tell their last words."""
+        runs = {worker: self._pipes.of(worker) for worker in self._ending}
+        for pipe in chain.from_iterable(runs.values()):
+            for _ in self._pipes.empty(pipe):
+                self._mind(pipe)
+        if runs:
+            self._flush()
+        for worker, pipes in runs.items():
+            words = self._workers.last_words(pipes) if self._workers else {}
+            self._reports.send({"say": "ended", "id": worker, **words})
+        self._ending.clear()
 
     def _retire(self) -> None:
         """Give everything back to the core, and end. Nobody is there to take it: write it."""
         if self._core_lives:
             self._hear(READ)  # what has been said already
-        self._over = True
+            self._see_off()
         if not self._core_lives:
             for pipe in self._pipes:
-                self._pipes.empty(pipe)
+                for _ in self._pipes.empty(pipe):
+                    self._mind(pipe)
             self._finish()
         elif self._workers is not None:
             self._flush()
@@ -201,7 +221,7 @@ class Pump:
         """Nobody writes any more, and nobody asks: write what is left, as long as that makes sense."""
         deadline = time.monotonic() + _LAST_WAIT_S
         self._flush()
-        while self._workers and any(outlet.watched for outlet in self._workers.sinks.busy):
+        while self._hangs() or (self._workers and any(outlet.watched for outlet in self._workers.sinks.busy)):
             left = deadline - time.monotonic()
             if left <= 0:
                 return
@@ -209,8 +229,8 @@ class Pump:
             self._flush()
 
 
-def main() -> int:
+def main() -> NoReturn:
     """Pump for the core at the other end of descriptor 0; 1 is where what goes to procman's stdout goes."""
     bytes(_HEAP)  # glibc learns from this that such blocks come and go: it gives no memory back for each chunk
-    Pump(Channel(_CHANNEL)).run()
-    os._exit(0)  # nothing to tidy up, and no stream of others' to flush
+    relay = Relay()
+    relay.run(Pump(Channel(_CHANNEL), relay).run)

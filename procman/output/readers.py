@@ -13,7 +13,8 @@ from contextlib import suppress
 from typing import Any
 
 from procman.kernel.poller import READ, Poller
-from procman.output.outlet import Lane, Outlet
+from procman.output.backlog import Lane
+from procman.output.outlet import Outlet
 from procman.output.pipes import Pipe, Pipes
 from procman.output.ring import Entry, Packets, Rings, Selection, selects
 from procman.output.rotate import FileOutlet

@@ -20,8 +20,8 @@ class Reports:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._queue: deque[Message] = deque()
-        self._told: dict[Outlet, tuple[int, float]] = {}
-        """Outlets that are losing lines: how many have been told, and when."""
+        self._told: dict[Outlet, float] = {}
+        """Outlets that are losing lines: when that was told last."""
 
     @property
     def pending(self) -> bool:
@@ -50,23 +50,14 @@ class Reports:
 
     def look(self, outlet: Outlet) -> None:
         """Tell what has been lost there: at once when it begins and when it is over, now and then in between."""
-        told, at = self._told.get(outlet, (0, 0.0))
         over = not outlet.failure and not outlet.losing
-        if outlet not in self._told and outlet.lost_lines == outlet.told_lines:
+        if not outlet.lost_lines and not outlet.in_loss:
             return
         now = time.monotonic()
-        if over or (outlet.lost_lines != told and now - at >= _PAUSE_S):
-            self._told[outlet] = outlet.lost_lines, now
-            self.send(
-                {
-                    "say": "lost",
-                    "outlet": outlet.name,
-                    "lines": outlet.lost_lines,
-                    "bytes": outlet.lost_bytes,
-                    "reason": outlet.loss_reason,
-                    "over": over,
-                }
-            )
+        if over or (outlet.lost_lines and now - self._told.get(outlet, 0.0) >= _PAUSE_S):
+            self._told[outlet], outlet.in_loss = now, not over
+            lost = {"lines": outlet.lost_lines, "bytes": outlet.lost_bytes, "reason": outlet.loss_reason}
+            self.send({"say": "lost", "outlet": outlet.name, **lost, "over": over})
+            outlet.lost_lines = outlet.lost_bytes = 0
         if over:
-            outlet.told_lines = outlet.lost_lines
             del self._told[outlet]

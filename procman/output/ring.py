@@ -44,10 +44,13 @@ class Rings:
 
     def put(self, time_ns: int, origin: Origin, lines: Lines, file: str = "") -> None:
         """Keep lines; the oldest of the group go."""
-        ring = self._groups.setdefault(origin.group, deque())
-        ring.append(Entry(time_ns, origin, lines, file))
-        self._weights[origin.group] = self._weights.get(origin.group, 0) + len(lines) + _OVERHEAD
-        self._shrink(origin.group)
+        group = origin.group
+        if group not in self._groups:
+            self._groups[group], self._weights[group] = deque(), 0
+        self._groups[group].append(Entry(time_ns, origin, lines, file))
+        self._weights[group] += len(lines) + _OVERHEAD
+        if self._weights[group] > self._limit:
+            self._shrink(group)
 
     def select(self, wanted: Selection) -> Iterator[Entry]:
         """What there is of these workers, in the order of time."""

@@ -18,7 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from procman.output.outlet import Lane, Outlet, Waiting
+from procman.output.backlog import Lane
+from procman.output.outlet import Outlet, Waiting
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _PART = ".part"
@@ -42,8 +43,9 @@ class FileOutlet(Outlet):
     def __init__(self, path: str, rotation: Rotation, limit: int, waiting: Waiting, clock: Callable[[], int]) -> None:
         super().__init__(path, -1, limit, waiting, clock)
         self.rotation = rotation
+        self.may_hang = True  # to open it may, whatever it is
         self._size = 0
-        self._regular = True
+        self._moved = False
         self._begun_ns = self._aside_ns = 0
         self._whole = True
         """Whether what is in the file ends with a whole line."""
@@ -65,14 +67,19 @@ class FileOutlet(Outlet):
         return {**super().state(name_of), "torn": self.torn}
 
     def reopen(self) -> None:
-        """Open the file anew at the next write: it has been moved away."""
-        if self._whole:  # else the torn line is finished first
-            self.close()
+        """Open the file anew at the next write: it has been moved away. A line that is torn is finished first."""
+        self._moved = True
+        self.may_hang = True
+
+    def close(self) -> None:
+        """See `Outlet`."""
+        super().close()
+        self.may_hang = True
 
     def write(self, pieces: list[memoryview]) -> int:
         """See `Outlet`."""
         self._be_open()
-        if not self._regular:
+        if not self.may_hang:
             return super().write(pieces)
         room = self._room()
         total = sum(map(len, pieces))
@@ -109,19 +116,19 @@ class FileOutlet(Outlet):
     def _be_open(self) -> None:
         """Have the file open, the one that is at the path unless it was renamed. Raises OSError."""
         if self.fd >= 0:
-            if os.fstat(self.fd).st_nlink or not self._whole:
+            if not self._whole or (os.fstat(self.fd).st_nlink and not self._moved):
                 return
-            self.close()  # it was deleted: what is written there nobody would see
+            self.close()  # it was moved, or deleted: what is written there nobody would see
         try:
             self.fd = os.open(self.name, _FLAGS, 0o644)
         except FileNotFoundError:
             Path(self.name).parent.mkdir(parents=True, exist_ok=True)
             self.fd = os.open(self.name, _FLAGS, 0o644)
         status = os.fstat(self.fd)
-        self._regular = stat.S_ISREG(status.st_mode)
+        self._moved, self.may_hang = False, stat.S_ISREG(status.st_mode)
         self._size, self._begun_ns = status.st_size, self._clock()
         self._whole = not self._torn
-        if self._regular and self._size and self._whole and not _ends_with_newline(self.name):
+        if self.may_hang and self._size and self._whole and not _ends_with_newline(self.name):
             self._size += os.write(self.fd, b"\n")  # whoever wrote here was interrupted
         self._torn = False
 

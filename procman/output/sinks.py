@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from procman.output import datagrams
+from procman.output.backlog import Lane
 from procman.output.datagrams import DatagramOutlet
-from procman.output.outlet import Lane, Outlet, Waiting
+from procman.output.outlet import Outlet, Waiting
 from procman.output.rotate import FileOutlet, Rotation
 from procman.output.styles import Column, Json, Origin, Prefix, Raw, Stamped, Style
 
@@ -46,8 +47,8 @@ class Sinks:
         kind = sink["kind"]
         if kind in ("null", "inherit"):
             return None
-        name, outlet = self._outlet(kind, sink, output["buffer"])
-        self._users[name] = self._users.get(name, 0) + 1
+        outlet = self.outlet(sink, output)
+        self._users[outlet.name] += 1
         lane = Lane(outlet, origin, self._style(kind, origin, sink, output), block=output["on_full"] == "block")
         lane.about = sink, output
         return lane
@@ -77,7 +78,9 @@ class Sinks:
             if isinstance(outlet, FileOutlet):
                 outlet.reopen()
 
-    def _outlet(self, kind: str, sink: Spec, limit: int) -> tuple[str, Outlet]:
+    def outlet(self, sink: Spec, output: Spec) -> Outlet:
+        """The outlet to there; it goes once it is empty if no lane leads to it."""
+        kind, limit = sink["kind"], output["buffer"]
         path = sink["path"] or {"syslog": datagrams.SYSLOG, "journald": datagrams.JOURNAL}.get(kind, STDOUT)
         outlet = self._outlets.get(path)
         rotation = Rotation(**sink["rotate"]) if sink["rotate"] else Rotation()
@@ -89,12 +92,13 @@ class Sinks:
             else:
                 outlet = open_stream(STDOUT, self._stdout, limit, self._waiting, self._clock)
             outlet.busy = self.busy
-            self._outlets[path] = outlet
+            self._outlets[path], self._users[path] = outlet, 0
+            self._unused.add(path)
             self.opened(outlet)
         elif isinstance(outlet, FileOutlet):
             outlet.rotation = rotation
-        outlet.limit = limit
-        return path, outlet
+        outlet.limit, outlet.about = limit, (sink, output)
+        return outlet
 
     def _style(self, kind: str, origin: Origin, sink: Spec, output: Spec) -> Style:
         look = sink["format"] if kind == "file" else kind

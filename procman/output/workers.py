@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from procman.output.outlet import Lane
+from procman.output.backlog import Lane
 from procman.output.pipes import Pipe, Pipes
 from procman.output.protocol import Message, take_state
 from procman.output.ring import Rings
@@ -19,7 +19,7 @@ from procman.output.sinks import Sinks
 from procman.output.styles import Origin
 
 GAP = (
-    "\N{HORIZONTAL ELLIPSIS} up to 256 KiB, and what waited to be written, are missing or repeated here: "
+    "\N{HORIZONTAL ELLIPSIS} up to 64 KiB, a line, and what waited to be written, are missing or repeated here: "
     "the process that writes this was killed"
 )
 
@@ -38,9 +38,8 @@ class Workers:
         self._former = state["pipes"]
         self._rings.restore(state["rings"])
         lanes = [self.sinks.lane(Origin(*origin), sink, output) for origin, sink, output in state["lanes"]]
-        outlets = {outlet.name: outlet for outlet in self.sinks}
-        for name, left in state["outlets"].items():
-            outlets[name].restore(left, lambda number: lanes[number])
+        for left in state["outlets"]:
+            self.sinks.outlet(*left["about"]).restore(left, lambda number: lanes[number])
         for lane in lanes:
             if lane is not None:
                 self.sinks.release(lane)
@@ -88,10 +87,11 @@ class Workers:
                 lanes.append(lane)
             return lanes.index(lane)
 
-        outlets = {}
+        outlets = []
         for outlet in self.sinks:
-            if outlet.pending or outlet.lost_lines or (isinstance(outlet, FileOutlet) and outlet.torn):
-                outlets[outlet.name] = outlet.state(number_of)
+            told = not (outlet.lost_lines or outlet.in_loss)
+            if outlet.pending or not told or (isinstance(outlet, FileOutlet) and outlet.torn):
+                outlets.append(outlet.state(number_of))
         return {
             "pipes": {**self._former, **{_key(pipe): pipe.state() for pipe in self._pipes}},
             "rings": self._rings.state(),

@@ -1,6 +1,8 @@
 """Lines of workers that could not be written: the account that `status` shows, and what the log says of it.
 
-The log is told once when a loss begins and once when it is over, however long that takes.
+The log is told once when a loss begins and once when it is over, however long that takes. Every line that a pump has
+dropped is in the account exactly once, but for a pump that is killed: what it had in hand, what waited there to be
+written, and what it had dropped within its last second, nobody can count; the streams are marked where that is missing.
 """
 
 from __future__ import annotations
@@ -10,51 +12,33 @@ from procman.policy.step import Step
 
 
 class Losses:
-    """By file or stream."""
+    """By file or stream: so many lines, and so many bytes, since the site was started."""
 
-    __slots__ = ("_before", "_going_on", "_last")
+    __slots__ = ("_going_on", "_totals")
 
     def __init__(self) -> None:
-        self._before: dict[str, OutputLost] = {}
-        """What former pumps have lost."""
-        self._last: dict[str, OutputLost] = {}
-        """What the pump has said last."""
+        self._totals: dict[str, tuple[int, int]] = {}
         self._going_on: set[str] = set()
 
     def hear(self, fact: OutputLost, step: Step) -> None:
         """There is a loss, or it goes on, or it is over."""
-        last = self._last.get(fact.outlet)
-        if last is not None and fact.lines < last.lines:  # another pump counts from the beginning
-            self._before[fact.outlet] = self._total(fact.outlet)
-        self._last[fact.outlet] = fact
-        began = fact.outlet not in self._going_on
-        if began and not fact.over:
+        lines, size = self._totals.get(fact.outlet, (0, 0))
+        lines, size = self._totals[fact.outlet] = lines + fact.lines, size + fact.bytes
+        if fact.outlet not in self._going_on:
             self._going_on.add(fact.outlet)
-            self._begin(fact, step)
-        elif fact.over:
-            if began:
-                self._begin(fact, step)
-            self._going_on.discard(fact.outlet)
-            total = self._total(fact.outlet)
+            reason = f"{fact.outlet}: {fact.reason}"
+            step.notice("output.lost", "warning", reason, outlet=fact.outlet, lines=lines, bytes=size)
+        if fact.over:
+            self._going_on.remove(fact.outlet)
             reason = f"{fact.outlet} takes lines again"
-            step.notice("output.resumed", "info", reason, outlet=fact.outlet, lines=total.lines, bytes=total.bytes)
+            step.notice("output.resumed", "info", reason, outlet=fact.outlet, lines=lines, bytes=size)
 
     @property
     def lines(self) -> int:
         """How many lines have been lost, in all."""
-        return sum(self._total(outlet).lines for outlet in self._last)
+        return sum(lines for lines, _ in self._totals.values())
 
     @property
     def bytes(self) -> int:
         """How many bytes that were."""
-        return sum(self._total(outlet).bytes for outlet in self._last)
-
-    def _total(self, outlet: str) -> OutputLost:
-        last, before = self._last[outlet], self._before.get(outlet)
-        if before is None:
-            return last
-        return last._replace(lines=last.lines + before.lines, bytes=last.bytes + before.bytes)
-
-    def _begin(self, fact: OutputLost, step: Step) -> None:
-        total, reason = self._total(fact.outlet), f"{fact.outlet}: {fact.reason}"
-        step.notice("output.lost", "warning", reason, outlet=fact.outlet, lines=total.lines, bytes=total.bytes)
+        return sum(size for _, size in self._totals.values())

@@ -152,6 +152,10 @@ class Core:
     def replace(self) -> None:
         """Have the pump hand over to another one, in order, perhaps before it has executed its first instruction."""
         self.process.terminate()
+        self.replaced()
+
+    def replaced(self) -> None:
+        """Have another pump take over from the one that has been asked to end."""
         state = self.hear("retired")[1][0]
         assert self.process.wait(DEADLINE_S) == 0
         self._socket.close()

@@ -7,14 +7,14 @@ import os
 import select
 import signal
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from procman.output.rotate import put_aside
+from tests.output.disks import root_only, run, small_disk
 from tests.output.pumping import DEADLINE_S, Core, output, sink
-from tests.output.test_trouble import account, numbered, root_only, small_disk
+from tests.output.test_trouble import account, numbered
 
 
 @contextmanager
@@ -96,7 +96,7 @@ def test_a_file_that_may_not_be_written_is_told_and_written_once_it_may(tmp_path
 
 
 def _remount(disk: Path, how: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{how}", str(disk)], check=True, timeout=DEADLINE_S)
+    run("mount", "-o", f"remount,{how}", str(disk))
 
 
 def test_a_stopped_pump_makes_the_worker_wait_and_loses_nothing(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_after_a_killed_pump_the_stream_is_marked_and_goes_on(tmp_path: Path) ->
         core.end(web)
         one, mark, two = file.read_text(encoding="utf-8").splitlines()
         assert (one, two) == ("one", "two")
-        assert mark.startswith("… up to 256 KiB, and what waited to be written, are missing or repeated here")
+        assert mark.startswith("… up to 64 KiB, a line, and what waited to be written, are missing or repeated here")
 
 
 def test_the_pump_goes_on_without_the_core_until_nobody_writes(tmp_path: Path) -> None:

@@ -4,30 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+import select
 from pathlib import Path
 
-import pytest
+from tests.output.disks import disk_of_its_own, freeze, root_only, small_disk, thaw
+from tests.output.pumping import DEADLINE_S, Core, Pumped, output, sink
 
-from tests.output.pumping import Core, Pumped, output, sink
-
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
 MARK = re.compile(rb"\xe2\x80\xa6 ([\d,]+) lines? \([\d.e+]+ [kMG]?B\) not written: (.*)")
 SMALL = 65536
-
-
-@contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """A tmpfs of 64 kB."""
-    disk = folder / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(disk)], check=True, timeout=60)
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True, timeout=60)
 
 
 def numbered(first: int, count: int) -> bytes:
@@ -67,8 +51,8 @@ def test_a_full_disk_is_counted_marked_told_once_and_used_again_when_there_is_ro
         assert numbers == sorted(set(numbers))
         assert len(numbers) + missing == 3020
         losses = [message for message in core.said if message["say"] == "lost"]
-        assert (losses[0]["reason"], losses[0]["over"]) == ("no space left on device", False)
-        assert (losses[-1]["lines"], losses[-1]["over"]) == (missing, True)
+        assert (losses[0]["reason"], losses[0]["over"], losses[-1]["over"]) == ("no space left on device", False, True)
+        assert sum(message["lines"] for message in losses) == missing
 
 
 def test_a_reader_that_stopped_loses_the_oldest_and_finds_a_mark() -> None:
@@ -114,6 +98,32 @@ def test_on_full_block_makes_the_worker_wait_and_loses_nothing() -> None:
         assert b"lost_lines" not in got
 
 
+@root_only
+def test_a_disk_that_hangs_holds_up_nobody_and_what_was_too_much_is_in_the_account(tmp_path: Path) -> None:
+    with disk_of_its_own(tmp_path) as disk, Core() as core:
+        file, well = disk / "web.log", tmp_path / "well.log"
+        web, other = (
+            core.open(output(sink("file", str(file)), buffer=SMALL)),
+            core.open(output(sink("file", str(well)))),
+        )
+        say(core, web, 0, 10)
+        freeze(disk)
+        say(core, web, 10, 5000)  # the last words are told all the same
+        other.write(b"well\n")
+        core.end(other)
+        assert well.read_bytes() == b"well\n"
+        core.process.terminate()  # it hands on what it has once it knows what has been written
+        say(core, web, 5010, 10)
+        thaw(disk)
+        core.replaced()
+        say(core, web, 5020, 10)
+        numbers, missing = account(file.read_bytes())
+        assert missing > 0
+        assert numbers == sorted(set(numbers))
+        assert (numbers[0], numbers[-1], len(numbers) + missing) == (0, 5029, 5030)
+        assert {m["reason"] for m in core.said if m["say"] == "lost"} == {"the disk does not answer"}
+
+
 def test_a_file_that_was_deleted_and_its_directory_are_made_again(tmp_path: Path) -> None:
     with Core() as core:
         file = tmp_path / "logs" / "web.log"
@@ -137,6 +147,29 @@ def test_a_fifo_that_nobody_reads_holds_up_nobody(tmp_path: Path) -> None:
         core.end(other)
         assert (tmp_path / "other.log").read_bytes() == b"well\n"
         assert [m["outlet"] for m in core.said if m["say"] == "lost"][:1] == [str(tmp_path / "fifo")]
+
+
+def test_what_waits_and_the_account_of_what_was_lost_go_over_to_the_next_pump(tmp_path: Path) -> None:
+    with Core() as core:
+        fifo = tmp_path / "fifo"
+        os.mkfifo(fifo)
+        web = core.open(output(sink("file", str(fifo)), buffer=SMALL))
+        say(core, web, 0, 3000)
+        core.replace()
+        say(core, web, 3000, 10)
+        end = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+        core.replace()
+        got = b""
+        while b"0003009 " not in got or not got.endswith(b"\n"):
+            assert select.select([end], [], [], DEADLINE_S)[0]
+            got += os.read(end, 1 << 20)
+        os.close(end)
+        core.settle()
+        numbers, missing = account(got)
+        assert missing > 0
+        assert len(numbers) + missing == 3010
+        losses = [message for message in core.said if message["say"] == "lost"]
+        assert (sum(message["lines"] for message in losses), losses[-1]["over"]) == (missing, True)
 
 
 def test_a_directory_that_cannot_be_made_is_told_with_its_reason(tmp_path: Path) -> None:

@@ -9,14 +9,13 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 
 import pytest
 
 from tests.benchmark.loggers import is_pump
+from tests.output.disks import disk_of_its_own, freeze, root_only, thaw
 from tests.site.running import DEADLINE_S, ROOT, Site, up
 from tests.site.sites import FOREVER, group, python, site_of
 
@@ -107,30 +106,6 @@ def test_of_a_pump_that_stood_still_and_a_reader_that_did_too_the_account_is_exa
         fifo.close()
 
 
-@contextmanager
-def disk_of_its_own(folder: Path) -> Iterator[Path]:
-    """A file system that can be frozen; it is thawed and gone afterwards."""
-    image, disk = folder / "image", folder / "disk"
-    disk.mkdir()
-    with image.open("wb") as file:
-        file.truncate(16 << 20)
-    _run("mkfs.ext4", "-q", "-F", str(image))
-    _run("mount", "-o", "loop", str(image), str(disk))
-    try:
-        yield disk
-    finally:
-        _thaw(disk)
-        _run("umount", "-l", str(disk))
-
-
-def _run(*command: str) -> None:
-    subprocess.run(command, check=True, timeout=DEADLINE_S)
-
-
-def _thaw(disk: Path) -> None:
-    subprocess.run(["fsfreeze", "-u", str(disk)], check=False, timeout=DEADLINE_S, stderr=subprocess.DEVNULL)
-
-
 def _is_written(site: Site, file: Path, text: str) -> str:
     deadline = monotonic() + DEADLINE_S
     while not file.exists() or text not in file.read_text(encoding="utf-8"):
@@ -139,7 +114,7 @@ def _is_written(site: Site, file: Path, text: str) -> str:
     return file.read_text(encoding="utf-8")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+@root_only
 def test_a_disk_that_hangs_delays_no_restart_and_gets_its_lines_when_it_is_back(tmp_path: Path) -> None:
     say = "while read -r line; do echo $line; echo heard $line >&2; [ $line != end ] || exit 1; done < fifo"
     options = ('output = { stdout = { file = "disk/web.log" }, stderr = "inherit" }', 'cwd = "."')
@@ -153,16 +128,35 @@ def test_a_disk_that_hangs_delays_no_restart_and_gets_its_lines_when_it_is_back(
             with (tmp_path / "fifo").open("w", encoding="utf-8") as end:
                 print("one", file=end, flush=True)
                 _is_written(site, disk / "web.log", "one\n")
-                _run("fsfreeze", "-f", str(disk))
+                freeze(disk)
                 print("two", file=end, flush=True)
                 restart(site, "other:0")
                 print("end", file=end, flush=True)
                 site.until("worker.running", "web:0", count=2)  # its own restart is not delayed either
                 assert "heard end" in site.foreign
-                _thaw(disk)
+                thaw(disk)
                 print("back", file=end, flush=True)
                 said = _is_written(site, disk / "web.log", "back\n").splitlines()
             assert [line for line in said if not line.startswith("…")] == ["one", "two", "end", "back"]
         finally:
-            _thaw(disk)
+            thaw(disk)
         site.stop()
+
+
+@root_only
+def test_while_a_disk_hangs_nobody_who_writes_there_waits_and_the_site_can_be_stopped(tmp_path: Path) -> None:
+    where = 'output = { stdout = "inherit", stderr = { file = "disk/lines" }, buffer = "64KiB" }'
+    text, name = site_of(group("web", python(WRITE), where), group("other", FOREVER)), f"hangs-{os.getpid()}"
+    with disk_of_its_own(tmp_path) as disk:
+        freeze(disk)
+        with up(tmp_path, text, "--name", name) as site:
+            try:
+                site.until_said("written")
+                restart(site, "other:0")
+                assert site.until("output.lost")["reason"] == f"{disk}/lines: the disk does not answer"
+                assert lost(name)[0] > 0
+                site.process.terminate()
+                assert site.process.wait(DEADLINE_S) == 0
+            finally:
+                thaw(disk)
+            assert site.wait() == 0  # and now nothing is left

@@ -179,8 +179,9 @@ class OutputLost(NamedTuple):
     outlet: str
     """`stdout`, or the path of a file or a socket."""
     lines: int
-    """In all, since the pump was started."""
+    """Since the pump has told of this the last time."""
     bytes: int
+    """The same."""
     reason: str
     over: bool
     """Whether all that is still there has been written, and the place of what is lost has been marked."""
