@@ -11,8 +11,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 HEAVY = {
-    "argparse", "asyncio", "ctypes", "dataclasses", "dotenv", "hashlib", "inspect", "logging", "pathlib", "pydantic",
-    "random", "shutil", "socket", "subprocess", "tempfile", "threading", "tomli", "tomllib", "traceback", "_hashlib",
+    "argparse", "asyncio", "binascii", "ctypes", "dataclasses", "dotenv", "hashlib", "inspect", "logging", "pathlib",
+    "pydantic", "random", "shutil", "socket", "subprocess", "tempfile", "threading", "tomli", "tomllib", "traceback", "typing",
+    "_hashlib",
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
+from procman import choices
 from procman.plan import Change, GroupPlan, Launch, Limit, Plan, Privileges, diff, from_json, to_json
 from procman.plan.codec import NESTED
 
@@ -26,7 +27,7 @@ def test_every_value_that_is_nested_in_a_plan_is_read_back_as_what_it_was() -> N
     while kinds:
         kind = kinds.pop()
         seen.add(kind)
-        inner = {name: nested_in(hint) for name, hint in get_type_hints(kind).items()}
+        inner = {name: nested_in(hint) for name, hint in get_type_hints(kind, localns=vars(choices)).items()}
         assert {name for name, found in inner.items() if found} == set(NESTED.get(kind, {})), kind
         kinds |= set().union(*inner.values()) - seen
     assert set(NESTED) <= seen

@@ -36,7 +36,12 @@ def room(*ours: str, libraries: set[str]) -> Room:
     return Room(frozenset(ours), libraries)
 
 
+COMMON = ("lean", "choices")
+"""Modules that everybody may import."""
+
 ROOMS: dict[str, Room] = {
+    "lean": room(libraries=PURE | {"_collections"}),
+    "choices": room(libraries=PURE),
     "__init__": room("prefork.fork_processes", "worker", libraries=LEAN),
     "__main__": room("cli.entry", libraries=LEAN),
     "words": room(libraries=PURE),
@@ -74,7 +79,7 @@ ROOMS: dict[str, Room] = {
     ),
     "control.client": room(libraries=LEAN | {"_socket"}),
     "control.place": room(libraries=LEAN | {"fcntl"}),
-    "control.plans": room("policy.events", libraries=LEAN | {"binascii"}),
+    "control.plans": room("policy.events", libraries=LEAN),
     "control.site": room(
         "kernel.loop", "plan", "policy.events", "policy.requests", libraries=LEAN | {"_socket", "grp"}
     ),
@@ -146,7 +151,7 @@ def forbidden(path: Path) -> list[str]:
     for imported in imports_of(path):
         library, _, rest = imported.partition(".")
         if library == "procman":
-            allowed = not rest or within(rest, own) or any(within(rest, room) for room in rule.ours)
+            allowed = not rest or within(rest, own) or any(within(rest, room) for room in (*COMMON, *rule.ours))
         else:
             allowed = library in rule.libraries
         if not allowed:

@@ -11,7 +11,6 @@ import json
 import os
 import sys
 from contextlib import suppress
-from typing import Any
 
 from procman import __version__
 from procman.control.protocol import Compile
@@ -26,10 +25,14 @@ from procman.kernel.poller import Poller
 from procman.kernel.sockets import Sockets, from_above
 from procman.kernel.tails import Tails
 from procman.kernel.upward import Upward
+from procman.lean import TYPE_CHECKING
 from procman.log import Log, termination
 from procman.policy.events import Load, Notice
 from procman.policy.manager import Manager
 from procman.screen import wants_colour
+
+if TYPE_CHECKING:
+    from typing import Any
 
 LOADER = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from procman.config.loader import main; sys.exit(main())"

@@ -8,8 +8,8 @@ from __future__ import annotations
 import ipaddress
 from typing import Any, NamedTuple
 
+from procman.choices import ListenKind
 from procman.config.values import BadValueError, nearest, show
-from procman.plan import ListenKind
 
 PATTERN = r"^\s*((tcp|udp)://.*:[0-9]+/?|unix:.+)\s*$"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
+from procman import choices
 from procman.control.wire import VERSION
 from procman.policy.requests import Accepted, Done, GroupStatus, Refused, Rejected, SiteStatus, WorkerStatus
 
@@ -120,7 +121,7 @@ def _object(fields: dict[str, Any], optional: dict[str, Any] | None = None) -> d
 
 def _fields(kind: type) -> dict[str, Any]:
     """The fields of a NamedTuple."""
-    return {name: _schema_of(hint) for name, hint in get_type_hints(kind).items()}
+    return {name: _schema_of(hint) for name, hint in get_type_hints(kind, localns=vars(choices)).items()}
 
 
 def _schema_of(hint: Any) -> dict[str, Any]:

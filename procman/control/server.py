@@ -16,16 +16,19 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from errno import EMFILE, ENFILE
 from itertools import count
-from typing import Any, Protocol
 
 from procman.control import protocol
 from procman.control.connection import Connection, turn_away
 from procman.control.protocol import Compile, End, ShowEvents, ShowLogs
 from procman.control.wire import MAX_REQUEST, VERSION, ProtocolError
 from procman.kernel.poller import READ, Poller
+from procman.lean import TYPE_CHECKING, Protocol
 from procman.log.jsonl import JsonLines
 from procman.policy.events import LoadFailed, Record
 from procman.policy.requests import Accepted, Answer, Asked, Departed, Refused, Selector
+
+if TYPE_CHECKING:
+    from typing import Any
 
 MAX_CLIENTS = 64
 PAST = 256

@@ -8,11 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
 
 from procman.kernel.environment import expand, worker_variables
+from procman.lean import TYPE_CHECKING
 from procman.plan import Output, Sink
 from procman.policy.events import WorkerId
+
+if TYPE_CHECKING:
+    from typing import Any
 
 NOWHERE = ("inherit", "null")
 

@@ -6,8 +6,8 @@ It starts nothing and reads nothing but this process's own environment, once.
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
+from procman.lean import NamedTuple
 from procman.plan import Launch, Privileges
 from procman.policy.events import WorkerId
 

@@ -10,7 +10,6 @@ import os
 import resource
 from collections.abc import Iterable
 from errno import EINVAL, EMFILE, ENOMEM
-from typing import TYPE_CHECKING, NoReturn, cast
 
 from procman.kernel import reasons
 from procman.kernel.environment import Start
@@ -19,10 +18,12 @@ from procman.kernel.privileges import Refused, assume
 from procman.kernel.program import SpawnError, first
 from procman.kernel.secrets import read_secrets
 from procman.kernel.signals import CATCHABLE
-from procman.policy.events import Stage
+from procman.lean import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import signal
+    from typing import Any, NoReturn
+
 else:
     import _signal as signal  # `signal` makes enums of all it returns: 0.2 ms of a forked child's 1.5
 
@@ -58,8 +59,9 @@ def answer(pipe: int) -> SpawnError | None:
     said = os.read(pipe, 4096).decode("utf-8", "surrogateescape")
     if not said:
         return None
-    name, errno, reason = said.split(" ", 2)
-    return SpawnError(cast(Stage, name), int(errno), reason)
+    stage: Any
+    stage, errno, reason = said.split(" ", 2)
+    return SpawnError(stage, int(errno), reason)
 
 
 def _no_fork(error: OSError) -> SpawnError:

@@ -7,8 +7,8 @@ run; it starts nothing and knows nothing of the other providers.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple, Protocol
 
+from procman.lean import NamedTuple, Protocol
 from procman.policy.events import Spawn, WorkerId
 
 

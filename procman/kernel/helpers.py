@@ -7,11 +7,14 @@ file is to a helper, only that helper's own module knows.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
 
 from procman.kernel.starter import draw
+from procman.lean import TYPE_CHECKING, Protocol
 from procman.policy.events import HelperEnded, HelperOrder
 from procman.words import signal_name
+
+if TYPE_CHECKING:
+    from typing import Any
 
 Tell = Callable[[str], None]
 """Takes the reason why a helper has ended, or cannot start, although it should run."""

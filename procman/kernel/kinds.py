@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from procman.kernel.guard import Guard
 from procman.kernel.helpers import Helper, Tell
@@ -12,6 +11,10 @@ from procman.kernel.pump import Pump
 from procman.kernel.scheduler import Scheduler
 from procman.kernel.spawn import Spawner
 from procman.kernel.watch import Watch, Write
+from procman.lean import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def helper_kinds(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from time import monotonic
-from typing import Protocol, assert_never
 
 from procman.kernel.alarms import Alarms
 from procman.kernel.capture import Capture
@@ -33,6 +32,7 @@ from procman.kernel.spawn import Spawner
 from procman.kernel.starter import Starter, draw
 from procman.kernel.timers import Timers
 from procman.kernel.trees import Trees
+from procman.lean import Protocol, assert_never
 from procman.plan import LogPlan
 from procman.policy.events import (
     Action,

@@ -7,12 +7,12 @@ nothing started, and an error at a reload leaves all as it was.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from procman.kernel.listener import ListenError
 from procman.kernel.loop import Kernel
 from procman.kernel.poller import READ, Poller
 from procman.kernel.sockets import Sockets
+from procman.lean import Protocol
 from procman.plan import Listen
 from procman.policy.events import (
     Action,

@@ -6,8 +6,8 @@ The loop gets its manager, kernel and log as arguments; it imports none of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
+from procman.lean import Protocol
 from procman.policy.events import Action, Event, Notice, Outcome, Record
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from errno import ECANCELED, ECHILD
 from typing import TYPE_CHECKING, NamedTuple
 
+from procman.choices import Stage
 from procman.kernel.beside import need
 from procman.kernel.script import HelperFall
 from procman.policy.events import (
@@ -17,7 +18,6 @@ from procman.policy.events import (
     HelperReady,
     RunHelper,
     Spawn,
-    Stage,
     StartFailed,
     ZygoteOrder,
 )

@@ -17,10 +17,13 @@ import errno
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NoReturn
 
+from procman.lean import TYPE_CHECKING
 from procman.plan import Limit, Privileges
 from procman.words import capability_name
+
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_KEEPCAPS = 8

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from errno import EINPROGRESS, EISCONN
 from signal import SIGKILL
-from typing import Protocol
 
 from procman import words
 from procman.kernel.given import Given
 from procman.kernel.poller import READ, WRITE, Poller
 from procman.kernel.program import SpawnError
 from procman.kernel.spawn import Spawner
+from procman.lean import Protocol
 from procman.plan import Launch
 from procman.plan.target import Target
 from procman.policy.events import WorkerId

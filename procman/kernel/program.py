@@ -11,7 +11,10 @@ from errno import EACCES, EINVAL, ENOENT, ENOTDIR
 
 from procman.kernel import reasons
 from procman.kernel.environment import Start
-from procman.policy.events import Stage
+from procman.lean import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from procman.choices import Stage
 
 
 class SpawnError(Exception):

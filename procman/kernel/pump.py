@@ -15,14 +15,17 @@ from contextlib import suppress
 from errno import EINVAL
 from signal import SIGKILL
 from time import monotonic
-from typing import Any
 
 from procman.kernel.captured import Run
 from procman.kernel.channel import Channel, argv
 from procman.kernel.poller import READ, Poller
 from procman.kernel.program import SpawnError
 from procman.kernel.spawn import Spawner
+from procman.lean import TYPE_CHECKING
 from procman.policy.events import Event, OutputLost, PumpRules, WorkerId
+
+if TYPE_CHECKING:
+    from typing import Any
 
 PATIENCE_S = 5.0
 """So long it may owe an answer, and so long it is left alone after one."""

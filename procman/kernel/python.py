@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Literal
 
+from procman.lean import TYPE_CHECKING
 from procman.plan import Launch
+
+if TYPE_CHECKING:
+    from typing import Literal
 
 _BOOT = (
     "import sys; sys.path.insert(0, sys.argv[1]); import procman; del sys.path[0]; "

@@ -9,16 +9,18 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from procman.kernel.drain import Drain
 from procman.kernel.guard import Guard
 from procman.kernel.starter import Starter, draw
 from procman.kernel.trees import Trees
-from procman.policy.events import Cause, Event, Exited, Usage
+from procman.lean import TYPE_CHECKING, NamedTuple, Protocol
+from procman.policy.events import Event, Exited, Usage
 
 if TYPE_CHECKING:
     import resource
+
+    from procman.choices import Cause
 
 DEATHS_IN_A_ROW = 4096
 """So many are reaped at most before the orphans that they have left are looked for."""

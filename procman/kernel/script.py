@@ -8,8 +8,9 @@ from __future__ import annotations
 from signal import SIGKILL
 from typing import NamedTuple, Protocol, TypeAlias
 
-from procman.policy.events import Load, Loaded, LoadFailed, ReopenLog, ShutDown, Spawn, Stage, ZygoteOrder
-from procman.policy.requests import Asked, Departed, Doing
+from procman.choices import Doing, Stage
+from procman.policy.events import Load, Loaded, LoadFailed, ReopenLog, ShutDown, Spawn, ZygoteOrder
+from procman.policy.requests import Asked, Departed
 
 Wish: TypeAlias = Load | ShutDown | ReopenLog | Asked | Departed
 

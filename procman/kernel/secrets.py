@@ -10,9 +10,9 @@ import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from errno import EINVAL
-from typing import TYPE_CHECKING
 
 from procman.kernel.program import SpawnError
+from procman.lean import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from procman.kernel.environment import Variables

@@ -15,7 +15,10 @@ from procman.kernel import processes
 from procman.kernel.processes import Process
 from procman.kernel.tree import Tree
 from procman.kernel.whose import Whose
-from procman.plan import Scope
+from procman.lean import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from procman.choices import Scope
 
 _MANY = 8
 """After so many single looks in one turn of the loop, the next one is at all trees at once."""

@@ -18,18 +18,19 @@ import _posixsubprocess
 import os
 import resource
 from errno import EACCES
-from typing import TYPE_CHECKING, Any
 
 from procman.kernel import reasons
 from procman.kernel.environment import Filler, Start
 from procman.kernel.fork import fork
 from procman.kernel.given import NOTHING, Given
 from procman.kernel.program import SpawnError, first
+from procman.lean import TYPE_CHECKING
 from procman.plan import Launch
 from procman.policy.events import WorkerId
 
 if TYPE_CHECKING:
     import signal
+    from typing import Any
 else:
     import _signal as signal  # `signal` makes enums of all it returns
 

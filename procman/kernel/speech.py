@@ -16,9 +16,12 @@ from procman.kernel.notify import Message, Mouth
 from procman.kernel.poller import Poller
 from procman.kernel.probes import Report
 from procman.kernel.program import SpawnError
+from procman.lean import TYPE_CHECKING
 from procman.plan import Health
 from procman.policy.events import Checked, Event, Extended, Said, Spawn
-from procman.policy.requests import Doing
+
+if TYPE_CHECKING:
+    from procman.choices import Doing
 
 LONGEST_STATUS = 200
 """Characters of its own words that are kept."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
 
+from procman.lean import NamedTuple, Protocol
 from procman.policy.events import Record, State, Transition, WorkerId
 from procman.policy.requests import Answer
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from signal import SIGKILL
-from typing import Protocol
 
 from procman.kernel import processes
 from procman.kernel.adopted import Mark
 from procman.kernel.cgroup import Leaf
 from procman.kernel.memory import Memory
 from procman.kernel.processes import Process
-from procman.policy.events import Cause, WorkerId
+from procman.lean import TYPE_CHECKING, Protocol
+from procman.policy.events import WorkerId
+
+if TYPE_CHECKING:
+    from procman.choices import Cause
 
 _NONE: frozenset[int] = frozenset()
 

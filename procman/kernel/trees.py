@@ -26,7 +26,11 @@ from procman.kernel.processes import Process
 from procman.kernel.sending import Sender, kill
 from procman.kernel.tree import Heir, Tree
 from procman.kernel.whose import Whose
-from procman.policy.events import Cause, Signal, Spawn, Strays, TreeEnded, WorkerId
+from procman.lean import TYPE_CHECKING
+from procman.policy.events import Signal, Spawn, Strays, TreeEnded, WorkerId
+
+if TYPE_CHECKING:
+    from procman.choices import Cause
 
 _NAMED = 5
 """So many strays are named; the others are counted."""

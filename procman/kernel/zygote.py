@@ -13,7 +13,6 @@ import os
 from collections import deque
 from collections.abc import Callable
 from errno import ECANCELED, ECHILD, EINVAL
-from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from procman.kernel import reasons
 from procman.kernel.channel import Channel
@@ -24,6 +23,7 @@ from procman.kernel.program import SpawnError
 from procman.kernel.python import executed
 from procman.kernel.secrets import opened
 from procman.kernel.spawn import HELPERS_ARE_DEAF_TO, Spawner
+from procman.lean import TYPE_CHECKING, NamedTuple, Protocol
 from procman.plan import Launch
 from procman.policy.events import HelperFailed, HelperReady, WorkerId, ZygoteOrder
 

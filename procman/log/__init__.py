@@ -12,12 +12,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from select import PIPE_BUF, POLLOUT, poll
 
+from procman.lean import TYPE_CHECKING
 from procman.log.human import HumanLines
 from procman.log.jsonl import JsonLines
 from procman.log.writer import Poller, Writer
-from procman.plan import LogFormat, LogPlan
+from procman.plan import LogPlan
 from procman.policy.events import Notice, Record
 from procman.screen import columns, wants_colour
+
+if TYPE_CHECKING:
+    from procman.choices import LogFormat
 
 _FILE_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 

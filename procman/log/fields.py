@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple, get_args
 
-from procman.plan import OnExhausted
-from procman.policy.events import Cause, Level, State
+from procman.choices import Cause, Level, OnExhausted
+from procman.policy.events import State
 
 _TEXT = {"type": "string"}
 _COUNT = {"type": "integer", "minimum": 0}

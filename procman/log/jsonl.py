@@ -12,11 +12,14 @@ from collections.abc import Sequence
 from json import JSONEncoder, loads
 from json.encoder import encode_basestring_ascii as quote
 from select import PIPE_BUF
-from typing import Any
 
+from procman.lean import TYPE_CHECKING
 from procman.policy.events import Notice, Record, Transition
 from procman.screen import without_colour
 from procman.words import signal_name
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _MARK = "\N{HORIZONTAL ELLIPSIS}"
 _encode = JSONEncoder(separators=(",", ":"), default=str).encode

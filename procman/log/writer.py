@@ -16,7 +16,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from select import EPOLLOUT, PIPE_BUF, POLLOUT, poll
 from signal import SIG_BLOCK, SIG_SETMASK, SIGTTOU, pthread_sigmask
-from typing import Protocol
+
+from procman.lean import Protocol
 
 BACKLOG = 1 << 20
 """Bytes that may wait for a stream that takes none; then the oldest lines are dropped and counted."""

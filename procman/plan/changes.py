@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
 
+from procman.lean import TYPE_CHECKING, NamedTuple
 from procman.plan.codec import plain
 from procman.plan.site import Origin, Plan
+
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Change(NamedTuple):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from procman.lean import TYPE_CHECKING, NamedTuple
 
-ReadyBy = Literal["notify", "fd", "http", "tcp", "exec", "log", "delay"]
-HealthBy = Literal["http", "tcp", "exec", "watchdog"]
-OnUnhealthy = Literal["restart", "ignore"]
+if TYPE_CHECKING:
+    from procman.choices import HealthBy, OnUnhealthy, ReadyBy
 
 
 class Ready(NamedTuple):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
+from procman.lean import TYPE_CHECKING
 from procman.plan.checks import Health, Ready
 from procman.plan.job import Schedule
 from procman.plan.launch import Cgroup, Launch, Limit, Privileges, Python
@@ -15,8 +15,11 @@ from procman.plan.restart import Backoff, Restart, Stop
 from procman.plan.site import GroupPlan, LogPlan, Origin, Plan, ReloadPlan
 from procman.plan.update import Recycle, Update
 
-Read = Callable[[Any], Any]
-"""From what json has read, with tuples for its lists, to a value of a plan."""
+if TYPE_CHECKING:
+    from typing import Any
+
+    Read = Callable[[Any], Any]
+    """From what json has read, with tuples for its lists, to a value of a plan."""
 
 
 def one(kind: Callable[..., Any]) -> Read:

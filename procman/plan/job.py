@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from procman.lean import TYPE_CHECKING, NamedTuple
 
-Overlap = Literal["skip", "queue", "kill"]
+if TYPE_CHECKING:
+    from procman.choices import Overlap
 
 
 class Schedule(NamedTuple):

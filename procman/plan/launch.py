@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
-
+from procman.lean import TYPE_CHECKING, NamedTuple
 from procman.plan.listen import Listen
 from procman.plan.output import Output
 
-SpawnPath = Literal["vfork", "fork"]
-Threads = Literal["error", "warn", "spawn"]
+if TYPE_CHECKING:
+    from procman.choices import SpawnPath, Threads
 
 
 class Limit(NamedTuple):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from procman.lean import TYPE_CHECKING, NamedTuple
 
-ListenKind = Literal["tcp", "udp", "unix"]
+if TYPE_CHECKING:
+    from procman.choices import ListenKind
 
 
 class Listen(NamedTuple):

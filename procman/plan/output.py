@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from procman.lean import TYPE_CHECKING, NamedTuple
 
-SinkKind = Literal["auto", "inherit", "null", "prefix", "json", "file", "syslog", "journald"]
-FileFormat = Literal["raw", "prefix", "json"]
-OnFull = Literal["drop", "block"]
-Objects = Literal["merge", "nest", "text"]
+if TYPE_CHECKING:
+    from procman.choices import FileFormat, Objects, OnFull, SinkKind
 
 
 class Rotate(NamedTuple):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from procman.lean import TYPE_CHECKING, NamedTuple
 
-When = Literal["always", "on-failure", "never"]
-Strategy = Literal["one-for-one", "one-for-all"]
-OnExhausted = Literal["shutdown", "stop", "ignore"]
-Scope = Literal["tree", "leader"]
+if TYPE_CHECKING:
+    from procman.choices import OnExhausted, Scope, Strategy, When
 
 
 class Backoff(NamedTuple):

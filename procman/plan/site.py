@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
-
+from procman.lean import TYPE_CHECKING, NamedTuple
 from procman.plan.checks import Health, Ready
 from procman.plan.job import Schedule
 from procman.plan.launch import Launch
@@ -11,10 +10,8 @@ from procman.plan.listen import Listen
 from procman.plan.restart import Restart, Stop
 from procman.plan.update import Recycle, Update
 
-Condition = Literal["started", "ready", "completed", "ended"]
-Kind = Literal["service", "job"]
-LogFormat = Literal["auto", "json", "human"]
-Orphans = Literal["end", "keep"]
+if TYPE_CHECKING:
+    from procman.choices import Condition, Kind, LogFormat, Orphans
 
 
 class GroupPlan(NamedTuple):

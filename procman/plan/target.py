@@ -6,7 +6,7 @@ that is slow must not hold anything up.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from procman.lean import NamedTuple
 
 
 class Target(NamedTuple):

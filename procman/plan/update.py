@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from procman.lean import TYPE_CHECKING, NamedTuple
 
-UpdateOrder = Literal["stop-first", "start-first"]
+if TYPE_CHECKING:
+    from procman.choices import UpdateOrder
 
 
 class Update(NamedTuple):

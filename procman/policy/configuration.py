@@ -6,9 +6,9 @@ It decides what is to be applied; applying it is the manager's.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
 
 from procman import words
+from procman.lean import TYPE_CHECKING, Protocol
 from procman.plan import Plan
 from procman.policy.adopt import Effects
 from procman.policy.ending import Phase

@@ -8,8 +8,12 @@ from __future__ import annotations
 from signal import SIGKILL, SIGTERM
 
 from procman import words
-from procman.policy.events import Drain, Left, Level, Notice
+from procman.lean import TYPE_CHECKING
+from procman.policy.events import Drain, Left, Notice
 from procman.policy.step import Step
+
+if TYPE_CHECKING:
+    from procman.choices import Level
 
 GRACE_S = 2.0
 """From TERM to KILL. Short: only what left its worker's tree, and was told nothing before, is still there to use it."""

@@ -7,9 +7,9 @@ What was changed outlives a reload, unless that changes how many workers the gro
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING
 
-from procman.plan import GroupPlan, Scope
+from procman.lean import TYPE_CHECKING
+from procman.plan import GroupPlan
 from procman.policy.events import Signal, State
 from procman.policy.order import Goal
 from procman.policy.restart import Budget, Fate
@@ -18,6 +18,7 @@ from procman.policy.step import Step
 from procman.policy.worker import LIVE, Worker, is_up
 
 if TYPE_CHECKING:
+    from procman.choices import Scope
     from procman.policy.supervisor import Supervisor
 
 

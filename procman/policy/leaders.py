@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
+from procman.lean import TYPE_CHECKING
 from procman.policy import pulse, recycle, rollout
 from procman.policy.census import Census
 from procman.policy.events import Execed, Exited, Forked, MainPid, Outgrown, StartFailed, State, Strays, TreeEnded

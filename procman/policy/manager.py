@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from typing import assert_never
-
+from procman.lean import assert_never
 from procman.plan import Plan
 from procman.policy import events, hand
 from procman.policy.adopt import Effects, adopt, identity, say

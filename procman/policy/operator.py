@@ -6,9 +6,9 @@ It answers with values, as all of the policy does; what it does to a group is in
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol, assert_never
 
 from procman import words
+from procman.lean import Protocol, assert_never
 from procman.plan import Plan
 from procman.policy import hand
 from procman.policy.census import Census

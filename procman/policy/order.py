@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 from itertools import islice
-from typing import TYPE_CHECKING
 
-from procman.plan import Condition, Plan
+from procman.lean import TYPE_CHECKING
+from procman.plan import Plan
 from procman.policy.events import State
 
 if TYPE_CHECKING:
+    from procman.choices import Condition
     from procman.policy.step import Step
     from procman.policy.supervisor import Supervisor
     from procman.policy.worker import Worker

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
 
 from procman import words
+from procman.lean import TYPE_CHECKING, NamedTuple
 from procman.plan import Plan, moves
 from procman.plan.codec import from_answer
 from procman.policy.events import GoodPlan, State

@@ -7,17 +7,16 @@ says that it is stopping it is none. A worker that reloads is ready all the whil
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from procman import words
+from procman.lean import TYPE_CHECKING
 from procman.plan import GroupPlan, Health
 from procman.policy import recycle
 from procman.policy.events import Check, Checked, Extended, Ready, Said, State, Unready
-from procman.policy.requests import Doing
 from procman.policy.restart import Failure
 from procman.policy.step import Step
 
 if TYPE_CHECKING:
+    from procman.choices import Doing
     from procman.policy.worker import Worker
 
 

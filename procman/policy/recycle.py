@@ -7,9 +7,8 @@ in steps of the golden ratio, which spreads any run of numbers evenly (Knuth, TA
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from procman import words
+from procman.lean import TYPE_CHECKING
 from procman.plan import Recycle
 from procman.policy.events import Outgrown, State, Weigh
 from procman.policy.step import Step

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from procman.lean import NamedTuple
 from procman.policy.events import State
 from procman.policy.step import Step
 from procman.policy.worker import Worker

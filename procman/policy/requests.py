@@ -5,9 +5,11 @@ Plain values, as all of the vocabulary. How they look on the wire is the busines
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from procman.lean import TYPE_CHECKING, NamedTuple
+from procman.plan import Plan
 
-from procman.plan import Plan, Scope
+if TYPE_CHECKING:
+    from procman.choices import Doing, Role, Scope, Verb
 
 # --- what is asked -------------------------------------------------------------------------------------
 
@@ -21,9 +23,6 @@ class Selector(NamedTuple):
 
     def __str__(self) -> str:
         return self.group if self.task is None else f"{self.group}:{self.task}"
-
-
-Verb = Literal["start", "stop", "restart"]
 
 
 class Operate(NamedTuple):
@@ -131,11 +130,6 @@ class Done(NamedTuple):
 
     failures: tuple[str, ...] = ()
     """What did not come true, and why; empty if all did (or nobody waited)."""
-
-
-Role = Literal["", "successor", "predecessor"]
-Doing = Literal["", "reloading", "stopping"]
-"""What a worker may say that it is about; empty: its work."""
 
 
 class WorkerStatus(NamedTuple):

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import errno
 from collections import deque
-from typing import Literal, NamedTuple
 
 from procman import words
+from procman.lean import TYPE_CHECKING, NamedTuple
 from procman.plan import Backoff, Restart
-from procman.policy.events import Cause, Exit, Notice, Retry, StartFailed, State, WorkerId
+from procman.policy.events import Exit, Notice, Retry, StartFailed, State, WorkerId
 
-FailureKind = Literal["exit", "health", "start"]
+if TYPE_CHECKING:
+    from procman.choices import Cause, FailureKind
+
 EXIT_CODES: dict[FailureKind, int] = {"exit": 10, "health": 11, "start": 12}
 """procman's own exit code after a worker failed for good, by how it failed last."""
 

@@ -7,8 +7,7 @@ worker whose turn it is ends and another one starts; start-first, the other way 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
+from procman.lean import TYPE_CHECKING, NamedTuple
 from procman.policy import successor
 from procman.policy.events import State
 from procman.policy.order import Goal

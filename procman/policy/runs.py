@@ -8,9 +8,9 @@ let through, is left out, waits or replaces what runs is decided here; how worke
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
 
 from procman import words
+from procman.lean import TYPE_CHECKING
 from procman.policy import hand
 from procman.policy.events import AwaitDemand, Demanded, Due, State
 from procman.policy.order import Goal
@@ -18,11 +18,9 @@ from procman.policy.restart import Failure, Ladder, farewell
 from procman.policy.step import Step
 
 if TYPE_CHECKING:
+    from procman.choices import Fared
     from procman.plan import GroupPlan, Listen
     from procman.policy.supervisor import Supervisor
-
-Fared = Literal["begun", "queued", "replaced", "skipped"]
-"""What became of a call."""
 
 
 class Runs:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from procman.lean import TYPE_CHECKING
 from procman.policy.events import State
-from procman.policy.requests import GroupStatus, Role, SiteStatus, WorkerStatus
+from procman.policy.requests import GroupStatus, SiteStatus, WorkerStatus
 from procman.policy.worker import LIVE, Worker
 
 if TYPE_CHECKING:
+    from procman.choices import Role
     from procman.policy.operator import Site
     from procman.policy.slot import Slot
     from procman.policy.supervisor import Supervisor

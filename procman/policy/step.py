@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-from procman.policy.events import Action, Level, Notice, Outcome, Record
+from procman.lean import TYPE_CHECKING
+from procman.policy.events import Action, Notice, Outcome, Record
 
 if TYPE_CHECKING:
+    from procman.choices import Level
     from procman.policy.probation import Trial
     from procman.policy.rollout import Rollout
     from procman.policy.runs import Runs

@@ -7,8 +7,7 @@ its task has its turn in the replacement; one that has lost it is told to end as
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from procman.lean import TYPE_CHECKING
 from procman.policy.events import State
 from procman.policy.order import Goal
 from procman.policy.restart import Ending, Fate, describe

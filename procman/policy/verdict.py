@@ -6,8 +6,7 @@ says is in `restart.py`; here it is brought together with what is wanted of the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from procman.lean import TYPE_CHECKING
 from procman.policy import successor
 from procman.policy.edition import why_stale
 from procman.policy.events import State

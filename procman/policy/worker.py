@@ -7,14 +7,17 @@ its supervisor does.
 from __future__ import annotations
 
 from signal import SIGKILL, SIGTERM
-from typing import NamedTuple
 
 from procman import words
-from procman.plan import GroupPlan, Launch, Scope, Stop
-from procman.policy.events import Exit, Level, Retry, Signal, Spawn, StartFailed, State, Transition, WorkerId
+from procman.lean import TYPE_CHECKING, NamedTuple
+from procman.plan import GroupPlan, Launch, Stop
+from procman.policy.events import Exit, Retry, Signal, Spawn, StartFailed, State, Transition, WorkerId
 from procman.policy.pulse import Pulse
 from procman.policy.restart import Fate
 from procman.policy.step import Step
+
+if TYPE_CHECKING:
+    from procman.choices import Level, Scope
 
 EDGES: dict[State, frozenset[State]] = {
     State.STOPPED: frozenset({State.STARTING}),

@@ -9,8 +9,8 @@ that it finds new code when it starts. Which worker a zygote has forked is nobod
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
+from procman.lean import TYPE_CHECKING
 from procman.plan import GroupPlan, Launch
 from procman.policy.edition import configured
 from procman.policy.events import HelperFailed, HelperReady, Spawn, State, ZygoteOrder

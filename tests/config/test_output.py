@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from procman import plan
+from procman import choices, plan
 from tests.config.sites import LEAST, heads, load, plan_of
 
 
@@ -15,7 +15,7 @@ def output_of(tmp_path: Path, text: str) -> plan.Output:
 
 
 @pytest.mark.parametrize("name", ["auto", "inherit", "null", "prefix", "json", "syslog", "journald"])
-def test_a_name_is_short_for_both_streams(tmp_path: Path, name: plan.SinkKind) -> None:
+def test_a_name_is_short_for_both_streams(tmp_path: Path, name: choices.SinkKind) -> None:
     assert output_of(tmp_path, f'output = "{name}"') == plan.Output(plan.Sink(name), plan.Sink(name))
 
 

@@ -100,7 +100,7 @@ def test_garbage_among_them_is_told_and_left_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "garbage",
-    [b"", b"{}\n{}", b'{"digest":"0","crc32":0}\n{"plan":{}}', b"[" * 99999, b"1\n\xff"],
+    [b"", b"{}\n{}", b'{"digest":"0","checksum":0}\n{"plan":{}}', b"[" * 99999, b"1\n\xff"],
     ids=["nothing", "no digest", "wrong sum", "deep", "no text"],
 )
 def test_no_garbage_is_read_and_none_is_in_the_way(tmp_path: Path, garbage: bytes) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from procman.choices import LogFormat
 from procman.kernel.poller import Poller
 from procman.log import Log
-from procman.plan import LogFormat, LogPlan
+from procman.plan import LogPlan
 from procman.policy.events import Record
 from procman.screen import wants_colour
 from tests.log.lines import CRASH, RECORDS, parsed

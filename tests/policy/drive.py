@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from procman.choices import Stage
 from procman.plan import GroupPlan, Launch, Plan
 from procman.policy.events import (
     Action,
@@ -19,7 +20,6 @@ from procman.policy.events import (
     ShutDown,
     Signal,
     Spawn,
-    Stage,
     StartFailed,
     TimePassed,
     Transition,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from procman.choices import Verb
 from procman.plan import Restart
 from procman.policy.events import Load, Signal
 from procman.policy.manager import Manager
@@ -23,7 +24,6 @@ from procman.policy.requests import (
     SendSignal,
     ShowStatus,
     SiteStatus,
-    Verb,
 )
 from tests.policy.drive import Drive, changed, group
 

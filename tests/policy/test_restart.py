@@ -6,7 +6,8 @@ import errno
 
 import pytest
 
-from procman.plan import Backoff, Restart, When
+from procman.choices import When
+from procman.plan import Backoff, Restart
 from procman.policy.events import Exit, Usage
 from procman.policy.restart import Budget, Ladder, spent
 from tests.policy.drive import Drive, group

@@ -8,7 +8,8 @@ from __future__ import annotations
 import errno
 from typing import NamedTuple
 
-from procman.plan import Condition, GroupPlan, Recycle, Restart
+from procman.choices import Condition
+from procman.plan import GroupPlan, Recycle, Restart
 from procman.policy.events import Exited, StartFailed, State, WorkerId
 
 HOPELESS = {errno.ENOENT, errno.EACCES}

@@ -12,15 +12,14 @@ from errno import EACCES, EADDRINUSE, EAGAIN, ENOENT, ENOMEM, ETXTBSY
 from functools import cache
 from random import Random
 
+from procman.choices import Condition, Doing, Orphans, When
 from procman.kernel.script import Blow, Conduct, End, Escape, Failure, HelperFall, Incident, Orphan, Rest, Wish
 from procman.plan import (
     Backoff,
-    Condition,
     GroupPlan,
     Health,
     Launch,
     Listen,
-    Orphans,
     Plan,
     Python,
     Ready,
@@ -29,7 +28,6 @@ from procman.plan import (
     Restart,
     Stop,
     Update,
-    When,
     to_json,
 )
 from procman.policy.events import GoodPlan, Load, Loaded, LoadFailed, ReopenLog, ShutDown, Spawn, ZygoteOrder
@@ -37,7 +35,6 @@ from procman.policy.helpers import pump_of
 from procman.policy.requests import (
     Asked,
     Departed,
-    Doing,
     Down,
     Operate,
     Reload,

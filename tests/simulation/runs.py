@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
+from procman.choices import Overlap
 from procman.kernel import loop
 from procman.kernel.script import Blow, Conduct, End, HelperFall, Incident, Instant, Knock, Wish
 from procman.kernel.simulated import SimulatedKernel
-from procman.plan import GroupPlan, Launch, Listen, Overlap, Plan, Restart, Schedule, Stop
+from procman.plan import GroupPlan, Launch, Listen, Plan, Restart, Schedule, Stop
 from procman.policy.events import (
     Demanded,
     Due,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from procman.policy.events import Report, SiteState, State
+from procman.choices import SiteState
+from procman.policy.events import Report, State
 from tests.simulation.site import SiteBook
 
 

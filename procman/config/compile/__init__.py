@@ -5,7 +5,7 @@ What can be wrong has been said before: this cannot fail.
 
 from __future__ import annotations
 
-from procman import plan
+from procman import choices, plan
 from procman.config import model
 from procman.config.compile.checks import health_of, ready_of
 from procman.config.compile.launch import launch_of
@@ -46,7 +46,7 @@ def compile_site(site: model.Site, around: Surroundings) -> plan.Plan:
 def _group(name: str, group: model.Group, around: Surroundings) -> plan.GroupPlan:
     auto = group.workers == "auto"
     workers = around.cpus() if group.workers == "auto" else group.workers
-    needs: dict[str, plan.Condition] = dict.fromkeys(group.requires, "ready")
+    needs: dict[str, choices.Condition] = dict.fromkeys(group.requires, "ready")
     return plan.GroupPlan(
         name=name,
         launch=launch_of(name, group, around),

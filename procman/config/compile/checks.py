@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from procman import plan
+from procman import choices, plan
 from procman.config import model
 
 
@@ -11,7 +11,7 @@ def ready_of(group: model.Group) -> plan.Ready | None:
     ready = group.ready
     if ready is None:
         return None
-    kinds: tuple[tuple[plan.ReadyBy, bool], ...] = (
+    kinds: tuple[tuple[choices.ReadyBy, bool], ...] = (
         ("notify", ready.notify),
         ("fd", ready.fd is not None),
         ("http", ready.http is not None),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from procman import plan
+from procman import choices, plan
 from procman.config import model
 from procman.config.compile.paths import absolute, base_of
 from procman.config.compile.surroundings import Surroundings
@@ -31,7 +31,7 @@ def output_of(name: str, group: model.Group, around: Surroundings) -> plan.Outpu
 
 
 def _sink(path: tuple[str, ...], sink: model.Sink, around: Surroundings) -> plan.Sink:
-    places: tuple[tuple[plan.SinkKind, str | None], ...] = (
+    places: tuple[tuple[choices.SinkKind, str | None], ...] = (
         ("file", sink.file),
         ("syslog", sink.syslog),
         ("journald", sink.journald),

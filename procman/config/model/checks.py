@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import PlainValidator, WithJsonSchema, model_validator
 
-from procman import plan
+from procman import choices
 from procman.config import fields, values
 from procman.config.table import Table, option
 from procman.config.values import BadValueError, show
@@ -145,7 +145,7 @@ class Health(Table):
     dump: fields.StopSignal | None = option(
         None, 'A signal that makes it leave a trace of what it was doing, sent before it is stopped: "ABRT".'
     )
-    on_failure: plan.OnUnhealthy = option(
+    on_failure: choices.OnUnhealthy = option(
         "restart", "restart: the worker is stopped, and started again within its budget; ignore: it is marked unready."
     )
 

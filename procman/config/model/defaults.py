@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import PlainValidator, WithJsonSchema
 
-from procman import plan
+from procman import choices
 from procman.config import fields, values
 from procman.config.limits import Limits
 from procman.config.model import environment, privileges
@@ -43,7 +43,7 @@ Workers = Annotated[
 class Defaults(Table):
     """What a group has unless it says otherwise; tables are merged key by key."""
 
-    kind: plan.Kind = option(
+    kind: choices.Kind = option(
         "service", "A service is to run all the time; a job runs to completion (and is not restarted unless told)."
     )
     workers: Workers = option(
@@ -143,7 +143,7 @@ class Defaults(Table):
         "Sent by the kernel to a worker (not to its children) when procman ends, however it ends.",
         effect="restart",
     )
-    spawn: plan.SpawnPath = option(
+    spawn: choices.SpawnPath = option(
         "vfork",
         "How processes are made: vfork is fast; fork suits a command on a slow network file system.",
         effect="restart",

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, PlainValidator, model_validator
 
-from procman import plan
+from procman import choices
 from procman.config import fields
 from procman.config.cron import PATTERN, parse_cron, parse_timezone
 from procman.config.model.checks import Health, Ready
@@ -45,7 +45,7 @@ class Group(Defaults):
         effect="restart",
     )
     preload: Modules = option([], "Modules that are imported with the callable, so as to be shared.", effect="restart")
-    threads: plan.Threads = option(
+    threads: choices.Threads = option(
         "error",
         "If importing starts threads, which a fork would lose: error (no worker starts), warn (they start all the "
         "same), or spawn (each worker is executed, and imports for itself).",
@@ -73,7 +73,7 @@ class Group(Defaults):
     every: fields.Duration | None = option(
         None, "Of a job: it runs again and again, at the start and from then on so long after each start."
     )
-    overlap: plan.Overlap = option(
+    overlap: choices.Overlap = option(
         "skip",
         "When a run is due and the last one goes on: skip it, queue it (one at most), or kill the last one (by its "
         "stop rules) and run anew.",

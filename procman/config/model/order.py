@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from procman import plan
+from procman import choices
 from procman.config.values import BadValueError, show
 
 
@@ -31,5 +31,5 @@ def _names(value: Any) -> Any:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
-_Written = list[str] | dict[str, plan.Condition]
-After = Annotated[dict[str, plan.Condition], BeforeValidator(_after, json_schema_input_type=_Written)]
+_Written = list[str] | dict[str, choices.Condition]
+After = Annotated[dict[str, choices.Condition], BeforeValidator(_after, json_schema_input_type=_Written)]

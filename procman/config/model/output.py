@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, PlainValidator, WithJsonSchema, model_validator
 
-from procman import plan
+from procman import choices
 from procman.config import fields, values
 from procman.config.table import Table, option
 from procman.config.values import BadValueError, show
@@ -73,7 +73,9 @@ class Sink(Table):
     file: fields.Path | None = option(
         None, "A file, relative to this one; its directory is made. May hold ${PROCMAN_GROUP} and ${PROCMAN_TASK_ID}."
     )
-    format: plan.FileFormat = option("raw", "What the file gets: the very bytes, lines with a prefix, or JSON objects.")
+    format: choices.FileFormat = option(
+        "raw", "What the file gets: the very bytes, lines with a prefix, or JSON objects."
+    )
     rotate: Rotate | None = option(None, "When the file is put aside; not given: never.")
     syslog: fields.Path | None = option(None, "The socket of a syslog; not given: /dev/log.")
     journald: fields.Path | None = option(None, "The socket of a journal; not given: /run/systemd/journal/socket.")
@@ -108,7 +110,7 @@ class Output(Table):
     stdout: To | None = option(None, "Where standard output goes, if elsewhere.")
     stderr: To | None = option(None, "Where standard error goes, if elsewhere.")
     tail: Tail = option(5, "So many last lines of standard error are in the event of a worker's end; 0: none.")
-    on_full: plan.OnFull = option(
+    on_full: choices.OnFull = option(
         "drop",
         "When lines come faster than they can be written (slow reader, full disk): drop the oldest and say how many, "
         "or block the workers until there is room.",
@@ -116,7 +118,7 @@ class Output(Table):
     buffer: Buffer = option("1MiB", "How much may wait to be written, for each file or stream, before that.")
     max_line: Line = option("64KiB", "Longer lines are cut, with a mark.")
     timestamps: fields.Bool = option(False, "True: the time before each line (json has it in any case).")
-    objects: plan.Objects = option(
+    objects: choices.Objects = option(
         "merge",
         "With json, a line that is itself a JSON object: its fields are merged into ours, nested in `data`, "
         "or it is text as any line.",

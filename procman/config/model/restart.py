@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, PlainValidator, WithJsonSchema, model_validator
 
-from procman import plan, words
+from procman import choices, words
 from procman.config import fields, values
 from procman.config.table import Table, option, or_off
 from procman.config.values import BadValueError, show
@@ -66,7 +66,7 @@ class Backoff(Table):
 class Restart(Table):
     """When a worker that has ended is started again, how often, and what happens when the budget is spent."""
 
-    when: plan.When = option(
+    when: choices.When = option(
         "on-failure", "Restart always, on failure (an exit code or a signal that is no success), or never."
     )
     success: Success = option([0], "The exit codes, and names of signals, that count as a normal end.")
@@ -80,10 +80,10 @@ class Restart(Table):
         {}, "How the delays between restarts grow; false: every restart is immediate."
     )
     reset_after: fields.Duration = option("60s", "A run of this length counts as stable and resets the backoff.")
-    strategy: plan.Strategy = option(
+    strategy: choices.Strategy = option(
         "one-for-one", "Restart the failed worker alone, or, with one-for-all, the whole group."
     )
-    on_exhausted: plan.OnExhausted = option(
+    on_exhausted: choices.OnExhausted = option(
         "shutdown",
         "When the budget is spent: shut the site down (exit code 10), stop this group, or ignore it: "
         "the failed worker stays down and the rest runs on.",

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator, WithJsonSchema
 
-from procman import plan
+from procman import choices
 from procman.config import fields, values
 from procman.config.model.output import Buffer
 from procman.config.table import Table, option, or_off
@@ -53,7 +53,7 @@ class SiteOptions(Table):
         None, "A group of one worker; when it has ended for good, the site shuts down with its exit code."
     )
     reload: Reload = option({}, "How a changed configuration is taken over.")
-    orphans: plan.Orphans = option(
+    orphans: choices.Orphans = option(
         "end",
         "If procman itself is killed: a guard ends its workers by their stop rules, or they are kept. "
         "What is below process 1 ends with it in any case.",
@@ -85,5 +85,5 @@ class SiteOptions(Table):
 class Log(Table):
     """Where the event log goes."""
 
-    format: plan.LogFormat = option("auto", "auto: for people in a terminal, else JSON.")
+    format: choices.LogFormat = option("auto", "auto: for people in a terminal, else JSON.")
     file: fields.Path | None = option(None, "A file, relative to this one; not given: the standard error stream.")

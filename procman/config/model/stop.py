@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from procman import plan
+from procman import choices
 from procman.config import fields
 from procman.config.table import Table, option
 
@@ -17,6 +17,6 @@ class Stop(Table):
         "it, for those who look where to send work, and hears nothing.",
     )
     grace: fields.Duration = option("8s", "How long it may take from the signal on before it is killed.")
-    scope: plan.Scope = option(
+    scope: choices.Scope = option(
         "tree", "Who hears the first signal: the worker's whole process group, or its leader alone."
     )

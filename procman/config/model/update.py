@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator, WithJsonSchema
 
-from procman import plan
+from procman import choices
 from procman.config import fields, values
 from procman.config.model.output import Size
 from procman.config.model.restart import Share
@@ -33,7 +33,7 @@ Age = Annotated[float, PlainValidator(_age), fields.spelled(values.DURATION_PATT
 class Update(Table):
     """How workers are replaced: by a restart by hand, by a reload that changed their start, or by `recycle`."""
 
-    order: plan.UpdateOrder = option(
+    order: choices.UpdateOrder = option(
         "stop-first",
         "stop-first: the old one ends, then a new one starts; start-first: the new one starts beside the old one, "
         "which ends once the new one is ready (that needs `ready`) and stays if it does not become so.",

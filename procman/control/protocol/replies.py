@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from procman.control.wire import VERSION, Object, to_line
+from procman.lean import NamedTuple
 from procman.plan.codec import plain
 from procman.policy.requests import Accepted, Done, Refused, Rejected, Reply, RunningPlan, SiteStatus
 

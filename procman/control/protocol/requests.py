@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from signal import valid_signals
-from typing import NamedTuple, cast
 
 from procman.control.wire import Object, ProtocolError, from_line, shown, split_selector, take
-from procman.plan import Scope
+from procman.lean import TYPE_CHECKING, NamedTuple
 from procman.policy.requests import (
     Down,
     Operate,
@@ -20,6 +19,9 @@ from procman.policy.requests import (
     ShowPlan,
     ShowStatus,
 )
+
+if TYPE_CHECKING:
+    from procman.choices import Scope
 
 
 class ShowEvents(NamedTuple):
@@ -133,10 +135,10 @@ def _targets(fields: Object, *, nobody: bool = False) -> tuple[Selector, ...]:
 
 
 def _scope(fields: Object) -> Scope:
-    scope = take(fields, "scope", str, "leader")
+    scope: Scope = take(fields, "scope", str, "leader")
     if scope not in ("leader", "tree"):
         raise ProtocolError("`scope` is neither leader nor tree")
-    return cast("Scope", scope)
+    return scope
 
 
 def _signal(number: int) -> int:

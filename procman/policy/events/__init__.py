@@ -7,8 +7,7 @@ Times are seconds on a monotonic clock; wall time is stamped by the log alone.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from procman.lean import NamedTuple
 from procman.policy.events.actions import (
     Action,
     AwaitDemand,
@@ -29,7 +28,6 @@ from procman.policy.events.actions import (
     RunHelper,
     RunLoader,
     Signal,
-    SiteState,
     Spawn,
     WatchList,
     Weigh,
@@ -56,7 +54,6 @@ from procman.policy.events.facts import (
     OutputLost,
     Ready,
     Said,
-    Stage,
     StartFailed,
     Strays,
     TimePassed,
@@ -64,15 +61,14 @@ from procman.policy.events.facts import (
     TreeEnded,
     Unready,
 )
-from procman.policy.events.names import Cause, GoodPlan, State, Usage, WorkerId
-from procman.policy.events.records import Exit, Level, Notice, Record, Retry, Transition
+from procman.policy.events.names import GoodPlan, State, Usage, WorkerId
+from procman.policy.events.records import Exit, Notice, Record, Retry, Transition
 from procman.policy.events.wishes import Load, ReopenLog, ShutDown, Wish
 
 __all__ = [
     "Action",
     "AwaitDemand",
     "Calendar",
-    "Cause",
     "Check",
     "Checked",
     "ConfigureLog",
@@ -98,7 +94,6 @@ __all__ = [
     "Identify",
     "KeepPlans",
     "Left",
-    "Level",
     "Load",
     "LoadFailed",
     "Loaded",
@@ -120,9 +115,7 @@ __all__ = [
     "Said",
     "ShutDown",
     "Signal",
-    "SiteState",
     "Spawn",
-    "Stage",
     "StartFailed",
     "State",
     "Strays",

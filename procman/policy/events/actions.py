@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
-
-from procman.plan import Health, Launch, Listen, LogPlan, Ready, Scope, Stop
+from procman.lean import TYPE_CHECKING, NamedTuple
+from procman.plan import Health, Launch, Listen, LogPlan, Ready, Stop
 from procman.policy.events.names import GoodPlan, WorkerId
 from procman.policy.events.wishes import ReopenLog
 from procman.policy.requests import Answer
+
+if TYPE_CHECKING:
+    from procman.choices import Scope, SiteState
 
 
 class Spawn(NamedTuple):
@@ -149,9 +151,6 @@ class AwaitDemand(NamedTuple):
 
 class RunLoader(NamedTuple):
     """Start the loader. Answered by `Loaded` or `LoadFailed`, once."""
-
-
-SiteState = Literal["starting", "ready", "reloading", "stopping"]
 
 
 class Report(NamedTuple):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
-
+from procman.lean import TYPE_CHECKING, NamedTuple
 from procman.plan import Plan
-from procman.policy.events.names import Cause, GoodPlan, Usage, WorkerId
-from procman.policy.requests import Doing
+from procman.policy.events.names import GoodPlan, Usage, WorkerId
+
+if TYPE_CHECKING:
+    from procman.choices import Cause, Doing, Stage
 
 
 class Forked(NamedTuple):
@@ -77,10 +78,6 @@ class Outgrown(NamedTuple):
     worker: WorkerId
     rss: int | None = None
     """Bytes; None: it is its age."""
-
-
-Stage = Literal["fork", "listen", "secret", "setup", "cwd", "exec"]
-"""What failed: there was no process; a socket; a secret; an option; its directory; its program."""
 
 
 class StartFailed(NamedTuple):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal, NamedTuple
+
+from procman.lean import NamedTuple
 
 
 class State(StrEnum):
@@ -43,10 +44,6 @@ class GoodPlan(NamedTuple):
     digest: str
     text: str
     """A JSON object whose `plan` is the plan, as the loader has written it."""
-
-
-Cause = Literal["oom", "core"]
-"""What stands behind a signal: the kernel was out of memory; a core was dumped."""
 
 
 class Usage(NamedTuple):

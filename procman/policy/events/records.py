@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from procman.lean import TYPE_CHECKING, NamedTuple
+from procman.policy.events.names import State, Usage, WorkerId
 
-from procman.policy.events.names import Cause, State, Usage, WorkerId
+if TYPE_CHECKING:
+    from typing import Any
 
-Level = Literal["debug", "info", "warning", "error"]
+    from procman.choices import Cause, Level
 
 
 class Exit(NamedTuple):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from procman.lean import NamedTuple
 from procman.policy.requests import Asked, Departed
 
 
