@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[1]
 
 HEAVY = {
     "argparse", "asyncio", "binascii", "ctypes", "dataclasses", "dotenv", "hashlib", "inspect", "logging", "pathlib",
-    "pydantic", "random", "shutil", "socket", "subprocess", "tempfile", "threading", "tomli", "tomllib", "traceback", "typing",
-    "_hashlib",
+    "pydantic", "random", "shutil", "socket", "subprocess", "tempfile", "threading", "tomli", "tomllib", "traceback",
+    "typing", "_hashlib",
 }  # fmt: skip
 
 
