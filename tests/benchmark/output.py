@@ -109,7 +109,8 @@ def count_lines(path: Path) -> int:
 
 
 def _wakeups(pid: int) -> int:
-    return int(processes.status(pid, "voluntary_ctxt_switches"))
+    threads = [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()]
+    return sum(int(processes.status(thread, "voluntary_ctxt_switches")) for thread in threads)
 
 
 if __name__ == "__main__":

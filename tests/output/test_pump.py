@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from pathlib import Path
 
@@ -17,6 +18,53 @@ def test_lines_for_people_have_an_aligned_prefix() -> None:
         core.end(web)
         mail.write(b"three\n")
         assert core.text(b"three\n") == b"web.0     | one\nweb.0     | two\nmailer.10 | three\n"
+
+
+def test_half_lines_of_two_workers_in_one_stream_are_never_joined() -> None:
+    with Core() as core:
+        web, mail = core.open(output(sink("prefix")), "web"), core.open(output(sink("prefix")), "mail")
+        web.write(b"ab")
+        mail.write(b"AB")
+        for _ in range(2):  # by the second answer the pump has read what was there at the first
+            core.send({"do": "ping"})
+            core.hear("pong")
+        web.write(b"cd\nleft")
+        core.end(web)
+        mail.write(b"CD\n")
+        assert core.text(b"CD\n") == b"web.0  | abcd\nweb.0  | left\nmail.0 | ABCD\n"
+
+
+def test_a_line_that_does_not_end_costs_no_memory_and_holds_up_nobody(tmp_path: Path) -> None:
+    with Core() as core:
+        long, well = tmp_path / "long.log", tmp_path / "well.log"
+        web = core.open(output(sink("file", str(long))))
+        other = core.open(output(sink("file", str(well))), "other")
+        core.end(other)
+        before = _peak_kb(core)
+        for at in range(20):
+            web.write(b"x" * (1 << 20))
+            other.write(b"%d\n" % at)
+            core.end(other)
+            assert well.read_bytes().count(b"\n") == at + 1
+        web.write(b"\nshort\n")
+        core.end(web)
+        cut, short = long.read_text(encoding="utf-8").splitlines()
+        assert (cut, short) == ("x" * 65536 + f"… ({(20 << 20) - 65536:,} bytes cut)", "short")
+        assert _peak_kb(core) - before < 6000
+
+
+def _peak_kb(core: Core) -> int:
+    status = Path(f"/proc/{core.process.pid}/status").read_text(encoding="utf-8")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
+
+
+def test_the_last_words_are_told_when_all_lines_are_written() -> None:
+    with Core() as core:
+        web = core.open(output(sink("prefix")))
+        web.write(b"".join(b"%d\n" % number for number in range(1000)))
+        core.end(web)
+        os.set_blocking(core.read, False)
+        assert os.read(core.read, 1 << 20) == b"".join(b"web.0 | %d\n" % number for number in range(1000))
 
 
 def test_lines_as_json_say_who_has_written_them() -> None:

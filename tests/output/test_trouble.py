@@ -55,6 +55,16 @@ def test_a_full_disk_is_counted_marked_told_once_and_used_again_when_there_is_ro
         assert sum(message["lines"] for message in losses) == missing
 
 
+def test_dev_full_is_a_full_disk_and_told_once() -> None:
+    with Core() as core:
+        web = core.open(output(sink("file", "/dev/full"), buffer=SMALL))
+        for at in range(100):
+            say(core, web, 30 * at, 30)
+        losses = [message for message in core.said if message["say"] == "lost"]
+        assert (losses[0]["reason"], losses[0]["over"]) == ("no space left on device", False)
+        assert len(losses) < 50  # at once, and then each second
+
+
 def test_a_reader_that_stopped_loses_the_oldest_and_finds_a_mark() -> None:
     with Core() as core:
         web = core.open(output(sink("json"), buffer=SMALL, objects="text"))

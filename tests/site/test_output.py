@@ -13,8 +13,11 @@ from time import monotonic
 
 import pytest
 
+from tests.benchmark.loggers import cpu_s
+from tests.site import processes
 from tests.site.running import DEADLINE_S, ROOT, up
 from tests.site.sites import FOREVER, group, python, site_of
+from tests.site.test_output_losses import pump_of
 
 TALK = "i=0; while [ $i -lt 200 ]; do echo line $i; i=$((i + 1)); done; echo done; exec sleep 3600"
 FAIL = python(
@@ -143,3 +146,51 @@ def test_captured_workers_need_more_descriptors_than_the_soft_limit_and_find_tha
         words = site.until_said('{"ts"', 33)
         assert len(site.descriptors()) > 4 * 33
         assert {json.loads(line)["message"] for line in words} == {"64 4096"}
+
+
+def test_a_worker_that_closes_its_streams_and_lives_on_is_left_alone_and_wakes_nobody(tmp_path: Path) -> None:
+    quiet = python(
+        "import os, signal\nprint('up', flush=True)\nos.close(1)\nos.close(2)\nopen('closed', 'w')\n"
+        "signal.signal(signal.SIGUSR1, lambda *_: os._exit(3))\nwhile True:\n    signal.pause()"
+    )
+    web = group("web", quiet, 'output = "prefix"', 'cwd = "."', "restart = { max_restarts = 0 }")
+    restart = "restart = { max_restarts = 100, backoff = false }"
+    with up(tmp_path, site_of(web, group("other", FOREVER, restart), site="control = false")) as site:
+        site.until_said("web.0 | up")
+        while not (tmp_path / "closed").exists():
+            site.pause(0.02)
+        pump, before = pump_of(site), (cpu_s(pump_of(site)), cpu_s(site.pid))
+        for count in range(1, 31):
+            os.kill(site.until("worker.running", "other:0", count)["pid"], signal.SIGKILL)
+        site.until("worker.running", "other:0", 31)
+        assert cpu_s(pump) - before[0] < (cpu_s(site.pid) - before[1]) / 2  # that of the core, for thirty restarts
+        assert site.states("web:0") == ["starting", "running"]
+        os.kill(site.pids()["web:0"], signal.SIGUSR1)
+        assert site.until("worker.failed", "web:0")["exit_code"] == 3
+        site.wait()
+
+
+def test_one_that_floods_delays_no_line_of_others_no_answer_and_no_stop_and_costs_no_memory(tmp_path: Path) -> None:
+    to = 'output = { to = { file = "flood.log", rotate = { size = "1MiB", keep = 1 } } }'
+    say = "while read -r line; do echo $line; done < fifo; exec sleep 3600"
+    name = f"flood-{os.getpid()}"
+    os.mkfifo(tmp_path / "fifo")
+    text = site_of(group("flood", "yes", to), group("web", say, 'cwd = "."', 'output = "prefix"'))
+    with up(tmp_path, text, "--name", name) as site:
+        site.until("worker.running", count=2)
+        pump = pump_of(site)
+        with (tmp_path / "fifo").open("w", encoding="utf-8") as end:
+            for at in range(20):
+                print(at, file=end, flush=True)
+                site.until_said(f"web.0 | {at}")
+                if at == 5:
+                    before = _peak_kb(pump), _peak_kb(site.pid)
+        assert "y" in logs(name, "-n", "1", "flood")
+        assert _peak_kb(pump) - before[0] < 8000
+        assert _peak_kb(site.pid) - before[1] < 2000
+        assert site.stop() == 0
+        assert site.told("worker.killing") == []
+
+
+def _peak_kb(pid: int) -> int:
+    return int(processes.status(pid, "VmHWM").split()[0])

@@ -155,8 +155,8 @@ def test_while_a_disk_hangs_nobody_who_writes_there_waits_and_the_site_can_be_st
                 restart(site, "other:0")
                 assert site.until("output.lost")["reason"] == f"{disk}/lines: the disk does not answer"
                 assert lost(name)[0] > 0
-                site.process.terminate()
-                assert site.process.wait(DEADLINE_S) == 0
+                site.signal(signal.SIGTERM)
+                assert site.wait_for_core() == 0
             finally:
                 thaw(disk)
             assert site.wait() == 0  # and now nothing is left
