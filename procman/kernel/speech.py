@@ -115,14 +115,15 @@ class Speech:
         if said.get("MAINPID", self._main) != self._main:
             self._main = said["MAINPID"]
             self._named(self._main)
-        last = next((name for name in reversed([*said]) if name in _DOING and said[name] == "1"), None)
-        doing = self._said.doing if last is None else _DOING[last]
+        words = [name for name, value in said.items() if name in _DOING and value == "1"]
+        doing = _DOING[words[-1]] if words else self._said.doing
         now = Said(self._spawn.worker, _line(said["STATUS"]) if "STATUS" in said else self._said.status, doing)
         if now != self._said:
             self._said = now
             self._deliver(now)
-        if self._by_word and last in ("READY", "STOPPING"):
-            self._ready(last == "READY", "it says that it is " + ("ready" if last == "READY" else "stopping"))
+        for word in words if self._by_word else ():  # each in its turn: one that was ready, if for a moment, has begun
+            if word != "RELOADING":
+                self._ready(word == "READY", "it says that it is " + ("ready" if word == "READY" else "stopping"))
         if (more := _seconds(said.get("EXTEND_TIMEOUT_USEC", ""))) is not None:
             self._deliver(Extended(self._spawn.worker, more))
             if self._spawn.health is not None:

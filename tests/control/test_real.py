@@ -70,11 +70,10 @@ def run(env: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[
 
 
 SPEAKER = """
-import os, socket, sys, time
+import os, socket, time
 def say(text):
     socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(text.encode(), os.environ["NOTIFY_SOCKET"])
 say("READY=1")
-open(sys.argv[1]).read()
 say("STATUS=12 requests are under way\\nSTOPPING=1")
 time.sleep(1000)
 """
@@ -336,10 +335,8 @@ def test_another_user_is_refused(tmp_path: Path) -> None:
 def test_status_shows_who_runs_and_is_not_ready_and_what_it_says_of_itself(tmp_path: Path) -> None:
     program = tmp_path / "speaker.py"
     program.write_text(SPEAKER, encoding="utf-8")
-    os.mkfifo(tmp_path / "go")
-    speaker = group("api", f"exec {sys.executable} {program} {tmp_path / 'go'}", "ready = { notify = true }")
+    speaker = group("api", f"exec {sys.executable} {program}", "ready = { notify = true }")
     with operated(tmp_path, site_of(speaker), workers=1) as one:
-        (tmp_path / "go").write_text("", encoding="utf-8")  # said at once, both would be heard as one
         one.site.until("worker.unready", "api:0")
         (worker,) = json.loads(one.run("status", "--json").stdout)["workers"]
         told = (worker["state"], worker["doing"], worker["unready"], worker["says"])

@@ -83,9 +83,15 @@ def test_the_last_of_ready_reloading_and_stopping_counts(room: Room) -> None:
     assert room.say("RELOADING=1\nMONOTONIC_USEC=1") == [Said(WORKER, "", "reloading")]
     assert room.say("READY=1") == [Said(WORKER, "", ""), (True, "it says that it is ready")]
     assert room.say("RELOADING=1", "READY=1") == [(True, "it says that it is ready")]
-    assert room.say("READY=1", "RELOADING=1") == [Said(WORKER, "", "reloading")]
+    assert room.say("READY=1", "RELOADING=1") == [Said(WORKER, "", "reloading"), (True, "it says that it is ready")]
     stops = [Said(WORKER, "bye", "stopping"), (False, "it says that it is stopping")]
     assert room.say("STOPPING=1\nSTATUS=bye") == stops
+
+
+def test_one_that_is_ready_and_stopping_in_one_breath_was_ready_first(room: Room) -> None:
+    ready, stopping = (True, "it says that it is ready"), (False, "it says that it is stopping")
+    assert room.say("READY=1", "STOPPING=1") == [Said(WORKER, "", "stopping"), ready, stopping]
+    assert room.say("STOPPING=1\nREADY=1") == [Said(WORKER, "", ""), stopping, ready]
 
 
 def test_more_time_is_asked_for_in_microseconds_and_nonsense_is_not_heard(room: Room) -> None:

@@ -57,6 +57,15 @@ def test_one_that_is_marked_as_unready_does_not_let_dependents_begin_until_it_is
     assert [notice.event for notice in site.notices[-2:]] == ["worker.unready", "worker.ready"]
 
 
+def test_one_that_was_ready_and_says_at_once_that_it_stops_runs_and_is_unready() -> None:
+    site = Drive(group("a", ready=NOTIFY))
+    site.tell(Said(site.id("a:0"), "", "stopping"))
+    says_ready(site, "a:0")
+    site.tell(Unready(site.id("a:0"), "it says that it is stopping"))
+    assert (site.state("a:0"), site.notices[-1].event) == ("running", "worker.unready")
+    assert site.manager.deadline() is None
+
+
 def test_never_ready_is_a_failure_that_is_retried_within_the_budget_and_ends_with_12() -> None:
     site = Drive(group("a", ready=NOTIFY, restart=STOP_ALL))
     site.sleep(29.0)
