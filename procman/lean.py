@@ -1,16 +1,18 @@
-"""What the core has instead of `typing`, and NamedTuples at a fraction of their memory.
+"""What the core has instead of `typing` and `contextlib`, and NamedTuples at a fraction of their memory.
 
 `typing`, and what it and `collections.namedtuple` keep for each class, would be a tenth of all that the core has in
-memory: a code object for each annotation, and each method once more. To a type checker these are the ones of `typing`.
+memory: a code object for each annotation, and each method once more. To a type checker these are the real ones.
 """
 
 from __future__ import annotations
 
-__all__ = ["TYPE_CHECKING", "NamedTuple", "Protocol", "assert_never"]
+__all__ = ["TYPE_CHECKING", "NamedTuple", "Protocol", "assert_never", "suppress"]
 
 TYPE_CHECKING = False  # as type checkers know it, without importing typing
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from contextlib import suppress
+    from types import TracebackType
     from typing import Any, NamedTuple, NoReturn, Protocol, Self, assert_never
 else:
     from _collections import _tuplegetter  # as `collections` does
@@ -23,6 +25,20 @@ else:
     def assert_never(value: Any) -> NoReturn:
         """No value comes here, as the type checker has proved."""
         raise AssertionError(f"unexpected: {value!r}")
+
+    class suppress:  # noqa: N801 - the name of contextlib's
+        """See `contextlib.suppress`."""
+
+        __slots__ = ("_kinds",)
+
+        def __init__(self, *kinds: type[BaseException]) -> None:
+            self._kinds = kinds
+
+        def __enter__(self) -> None:
+            pass
+
+        def __exit__(self, kind: type[BaseException] | None, _error: object, _trace: TracebackType | None) -> bool:
+            return kind is not None and issubclass(kind, self._kinds)
 
     class _Values(tuple):
         """What all NamedTuples have, once."""

@@ -40,7 +40,7 @@ COMMON = ("lean", "choices")
 """Modules that everybody may import."""
 
 ROOMS: dict[str, Room] = {
-    "lean": room(libraries=PURE | {"_collections"}),
+    "lean": room(libraries=PURE | {"_collections", "contextlib", "types"}),
     "choices": room(libraries=PURE),
     "__init__": room("prefork.fork_processes", "worker", libraries=LEAN),
     "__main__": room("cli.entry", libraries=LEAN),

@@ -10,7 +10,6 @@ import gc
 import json
 import os
 import sys
-from contextlib import suppress
 
 from procman import __version__
 from procman.control.protocol import Compile
@@ -25,7 +24,7 @@ from procman.kernel.poller import Poller
 from procman.kernel.sockets import Sockets, from_above
 from procman.kernel.tails import Tails
 from procman.kernel.upward import Upward
-from procman.lean import TYPE_CHECKING
+from procman.lean import TYPE_CHECKING, suppress
 from procman.log import Log, termination
 from procman.policy.events import Load, Notice
 from procman.policy.manager import Manager

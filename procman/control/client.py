@@ -13,11 +13,11 @@ import stat
 import struct
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from select import POLLIN, poll
 
 from procman.control import place
 from procman.control.wire import Object, ProtocolError, from_line, to_line
+from procman.lean import suppress
 
 TYPE_CHECKING = False  # as type checkers know it, without importing typing
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Client:
         self.path = path
         self._sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
         try:
-            with place.within_reach(path) as address:
+            with place.Reach(path) as address:
                 self._sock.connect(address)
         except PermissionError:
             self._sock.close()

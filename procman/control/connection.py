@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import _socket
 from collections.abc import Callable
-from contextlib import suppress
 from errno import EAGAIN
 
 from procman.control.wire import MAX_REQUEST
 from procman.kernel.poller import READ, WRITE, Poller
+from procman.lean import suppress
 from procman.policy.events import Record, Transition
 
 MAX_QUEUED = 1 << 20

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from fcntl import LOCK_EX, LOCK_NB, flock
+
+from procman.lean import suppress
 
 SUFFIX = ".sock"
 PLANS = ".plans"
@@ -68,17 +69,23 @@ def sites(path: str) -> dict[str, str]:
     return {name.removesuffix(SUFFIX): f"{path}/{name}" for name in names}
 
 
-@contextmanager
-def within_reach(path: str) -> Iterator[str]:
-    """The same path in a form that a socket's address can hold, which is 107 bytes."""
-    if len(os.fsencode(path)) < 108:
-        yield path
-        return
-    folder = os.open(os.path.dirname(path) or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{folder}/{os.path.basename(path)}"
-    finally:
-        os.close(folder)
+class Reach:
+    """`with Reach(path) as address`: the same path in a form that a socket's address can hold, which is 107 bytes."""
+
+    __slots__ = ("_folder", "_path")
+
+    def __init__(self, path: str) -> None:
+        self._path, self._folder = path, -1
+
+    def __enter__(self) -> str:
+        if len(os.fsencode(self._path)) < 108:
+            return self._path
+        self._folder = os.open(os.path.dirname(self._path) or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        return f"/proc/self/fd/{self._folder}/{os.path.basename(self._path)}"
+
+    def __exit__(self, *_: object) -> None:
+        if self._folder >= 0:
+            os.close(self._folder)
 
 
 class Lock:

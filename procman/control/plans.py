@@ -13,8 +13,8 @@ import json
 import os
 import stat
 from collections.abc import Sequence
-from contextlib import suppress
 
+from procman.lean import suppress
 from procman.policy.events import GoodPlan, Notice
 
 SUFFIX = ".json"

@@ -13,7 +13,6 @@ import struct
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from errno import EMFILE, ENFILE
 from itertools import count
 
@@ -22,7 +21,7 @@ from procman.control.connection import Connection, turn_away
 from procman.control.protocol import Compile, End, ShowEvents, ShowLogs
 from procman.control.wire import MAX_REQUEST, VERSION, ProtocolError
 from procman.kernel.poller import READ, Poller
-from procman.lean import TYPE_CHECKING, Protocol
+from procman.lean import TYPE_CHECKING, Protocol, suppress
 from procman.log.jsonl import JsonLines
 from procman.policy.events import LoadFailed, Record
 from procman.policy.requests import Accepted, Answer, Asked, Departed, Refused, Selector

@@ -13,13 +13,13 @@ import _socket
 import os
 import stat
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 
 from procman.control import place
 from procman.control.place import HeldError, Lock, PlaceError
 from procman.control.plans import Plans
 from procman.control.server import Server
 from procman.kernel.loop import Kernel
+from procman.lean import suppress
 from procman.plan import Plan
 from procman.policy.events import Action, Event, GoodPlan, KeepPlans, Loaded, LoadFailed, Notice
 from procman.policy.requests import Answer
@@ -141,7 +141,7 @@ class Controlled:
         before = os.umask(0o177)
         try:
             _remove_stale(path)
-            with place.within_reach(path) as address:
+            with place.Reach(path) as address:
                 sock.bind(address)
             self._paths.append(path)
             if plan.control_group is not None:

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 
 from procman.kernel import processes
 from procman.kernel.processes import Process
+from procman.lean import suppress
 
 _MARKS = (b"PROCMAN_SITE", b"PROCMAN_GROUP", b"PROCMAN_TASK_ID", b"PROCMAN_GENERATION")
 
-Mark = tuple[bytes, ...]
+Mark = bytes
 """What procman wrote into the environment of a worker: site, group, task id, generation."""
 
 
@@ -83,7 +83,7 @@ def mark_of(pid: int) -> Mark | None:
 
 def mark(site: bytes, group: bytes, task: bytes, generation: bytes) -> Mark:
     """A mark of these."""
-    return site, group, task, generation
+    return b"\0".join((site, group, task, generation))
 
 
 def _everybody() -> Iterable[Process]:

@@ -10,9 +10,9 @@ import fcntl
 import os
 import stat
 from collections.abc import Callable
-from contextlib import suppress
 
 from procman.kernel.poller import Poller
+from procman.lean import suppress
 
 _ONLY_HANG_UP = 0
 """Which epoll tells unasked."""

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 
 from procman.kernel.environment import expand, worker_variables
-from procman.lean import TYPE_CHECKING
+from procman.lean import TYPE_CHECKING, suppress
 from procman.plan import Output, Sink
 from procman.policy.events import WorkerId
 

@@ -13,12 +13,12 @@ before exec. Nothing here waits. A site can do without its cgroup; that a worker
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from errno import EBUSY, ENOENT, EPERM, errorcode
 
 from procman.kernel import hierarchy
 from procman.kernel.given import NOTHING, Given
 from procman.kernel.program import SpawnError
+from procman.lean import suppress
 from procman.plan import Cgroup
 from procman.policy.events import Spawn, WorkerId
 

@@ -11,12 +11,12 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from signal import SIGKILL
 from struct import calcsize, pack, unpack
 
 from procman.kernel.poller import READ, WRITE, Poller
 from procman.kernel.spawn import Spawner
+from procman.lean import suppress
 
 MAX_MESSAGE = 65536
 """Bytes of a message; more is for several."""

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from signal import SIGCONT, SIGKILL
 
 from procman.kernel import processes
 from procman.kernel.poller import READ, Poller
 from procman.kernel.processes import Process
+from procman.lean import suppress
 from procman.policy.events import Left
 
 _NAMED = 5

@@ -18,13 +18,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from signal import SIGKILL
 
 from procman.kernel import account, processes
 from procman.kernel.program import SpawnError
 from procman.kernel.spawn import Spawner
-from procman.lean import NamedTuple
+from procman.lean import NamedTuple, suppress
 from procman.policy.events import GuardRules
 
 BOOT = "import sys; sys.path.append(sys.argv[1]); from procman.kernel.guard_process import main; main(*sys.argv[2:])"

@@ -7,7 +7,8 @@ the worker is reaped. There is no pipe to be watched, and no descriptor for each
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+
+from procman.lean import suppress
 
 _SIZE = 512
 _EMPTY = b"\0" * _SIZE

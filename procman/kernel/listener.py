@@ -12,8 +12,8 @@ import _socket
 import errno
 import os
 import stat
-from contextlib import suppress
 
+from procman.lean import suppress
 from procman.plan import Listen
 from procman.plan.listen import address
 

@@ -12,12 +12,12 @@ import json
 import os
 import signal
 from collections.abc import Callable
-from contextlib import suppress
 
 from procman import words
 from procman.kernel.poller import READ, Poller
 from procman.kernel.program import SpawnError
 from procman.kernel.spawn import Spawner
+from procman.lean import suppress
 from procman.plan.codec import from_plain
 from procman.policy.events import Loaded, LoadFailed
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
-from contextlib import suppress
 
 from procman.kernel import processes
 from procman.kernel.guard import Guard
@@ -20,6 +19,7 @@ from procman.kernel.poller import READ, Poller
 from procman.kernel.processes import Process
 from procman.kernel.starter import Starter, draw
 from procman.kernel.trees import Trees
+from procman.lean import suppress
 from procman.policy.events import Event, Exited, MainPid, Usage, WorkerId
 
 _EXIT_CODE = 49

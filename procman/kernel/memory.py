@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 
 from procman.kernel.hierarchy import home
+from procman.lean import suppress
 
 _KEY = b"\noom_kill "
 _LONGEST = 1 << 16

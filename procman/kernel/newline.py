@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from time import monotonic
 
 from procman.kernel.alarms import Alarm, Alarms
 from procman.kernel.poller import READ, Poller
 from procman.kernel.probes import Report
 from procman.kernel.program import SpawnError
+from procman.lean import suppress
 
 LAST_WORD_S = 0.1
 """From the end of the pipe to the news of it: a worker that ends closes it, too, and its end says more."""

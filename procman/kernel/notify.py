@@ -14,11 +14,11 @@ import _socket
 import os
 import struct
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from time import monotonic
 
 from procman.kernel.alarms import Alarm, Alarms
 from procman.kernel.poller import READ, Poller
+from procman.lean import suppress
 
 AT_ONCE = 16
 """So many messages are read in a row; whoever has more to say is not heard for a moment."""

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import suppress
 from errno import EACCES
 
 from procman.kernel.program import SpawnError
+from procman.lean import suppress
 
 NAME = "procman-notify"
 _TRIES = 4

@@ -16,9 +16,8 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from contextlib import suppress
 
-from procman.lean import TYPE_CHECKING
+from procman.lean import TYPE_CHECKING, suppress
 from procman.plan import Limit, Privileges
 from procman.words import capability_name
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import _socket
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from errno import EINPROGRESS, EISCONN
 from signal import SIGKILL
 
@@ -18,7 +17,7 @@ from procman.kernel.given import Given
 from procman.kernel.poller import READ, WRITE, Poller
 from procman.kernel.program import SpawnError
 from procman.kernel.spawn import Spawner
-from procman.lean import Protocol
+from procman.lean import Protocol, suppress
 from procman.plan import Launch
 from procman.plan.target import Target
 from procman.policy.events import WorkerId

@@ -11,7 +11,6 @@ import json
 import os
 import select
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from errno import EINVAL
 from signal import SIGKILL
 from time import monotonic
@@ -21,7 +20,7 @@ from procman.kernel.channel import Channel, argv
 from procman.kernel.poller import READ, Poller
 from procman.kernel.program import SpawnError
 from procman.kernel.spawn import Spawner
-from procman.lean import TYPE_CHECKING
+from procman.lean import TYPE_CHECKING, suppress
 from procman.policy.events import Event, OutputLost, PumpRules, WorkerId
 
 if TYPE_CHECKING:

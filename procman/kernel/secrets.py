@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from errno import EINVAL
 
 from procman.kernel.program import SpawnError
@@ -25,15 +23,27 @@ def read_secrets(wanted: Variables) -> dict[bytes, bytes]:
     return {os.fsencode(name): _read(name, file) for name, file in wanted}
 
 
-@contextmanager
-def opened(wanted: Variables) -> Iterator[tuple[int, ...]]:
-    """The files of secrets, for a worker that is born elsewhere and reads them itself. Raises SpawnError."""
-    with ExitStack() as files:
-        fds = []
-        for name, path in wanted:
-            fds.append(_open(name, path))
-            files.callback(os.close, fds[-1])
-        yield tuple(fds)
+class Opened:
+    """`with Opened(wanted) as files`: for a worker that is born elsewhere and reads them itself. Raises SpawnError."""
+
+    __slots__ = ("_fds", "_wanted")
+
+    def __init__(self, wanted: Variables) -> None:
+        self._wanted = wanted
+        self._fds: list[int] = []
+
+    def __enter__(self) -> list[int]:
+        try:
+            for name, path in self._wanted:
+                self._fds.append(_open(name, path))
+        except SpawnError:
+            self.__exit__()
+            raise
+        return self._fds
+
+    def __exit__(self, *_: object) -> None:
+        for fd in self._fds:
+            os.close(fd)
 
 
 def _open(name: str, path: str) -> int:

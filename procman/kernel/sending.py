@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 
 from procman.kernel import processes
 from procman.kernel.processes import Process
 from procman.kernel.tree import Tree
 from procman.kernel.whose import Whose
-from procman.lean import TYPE_CHECKING
+from procman.lean import TYPE_CHECKING, suppress
 
 if TYPE_CHECKING:
     from procman.choices import Scope
@@ -107,7 +106,7 @@ class Sender:
         if self._looks == _MANY:
             self._alone = self._are_alone()
         if self._alone:
-            tree.outside = []
+            tree.outside = ()
             return
         try:
             members = tree.members()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from errno import EINVAL
 
 from procman.kernel.fork import answer, join
@@ -18,6 +17,7 @@ from procman.kernel.program import SpawnError
 from procman.kernel.python import executed
 from procman.kernel.spawn import Spawner
 from procman.kernel.zygote import Wanted, Zygote
+from procman.lean import suppress
 from procman.plan import Launch
 from procman.policy.events import Event, Execed, Forked, Spawn, StartFailed, WorkerId, ZygoteOrder
 

@@ -14,9 +14,14 @@ from procman.lean import TYPE_CHECKING, Protocol
 from procman.policy.events import WorkerId
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from procman.choices import Cause
 
 _NONE: frozenset[int] = frozenset()
+_NO_ORPHAN: dict[int, None] = {}
+_NOBODY: dict[tuple[int, int], int] = {}
+"""These two are shared by all who have none, which is most of a thousand: nobody writes to them."""
 
 
 class Heir(Protocol):
@@ -33,7 +38,7 @@ class Heir(Protocol):
 
 
 class Tree:
-    """A worker's tree. There are many, and most have no orphan: an empty dict takes a third of an empty set."""
+    """A worker's tree."""
 
     __slots__ = ("adopts", "heir", "leaf", "lives", "mark", "orphans", "outside", "pid", "seen", "sent", "told")
 
@@ -43,11 +48,11 @@ class Tree:
         """The leader, if it is another process than at the beginning."""
         self.lives = True
         """Whether the leader is not reaped."""
-        self.orphans: dict[int, None] = {}
-        """Those of it who are the core's children, the leader apart."""
-        self.outside: list[Process] = []
+        self.orphans = _NO_ORPHAN
+        """Those of it who are the core's children, the leader apart (a set takes three times the room)."""
+        self.outside: Sequence[Process] = ()
         """Those who were not in the leader's group at the last look."""
-        self.seen: dict[tuple[int, int], int] = {}
+        self.seen = _NOBODY
         """Members that have left the leader's session, as pid and start time, each with the session that it made."""
         self.told = _NONE
         """What its whole group was sent."""
@@ -58,6 +63,18 @@ class Tree:
     def leader(self) -> int:
         """Whose end is that of the worker; `pid` stays the number of the group and of the session."""
         return self.heir.process.pid if self.heir else self.pid
+
+    def add_orphan(self, pid: int) -> None:
+        """One more of it is the core's child."""
+        if self.orphans is _NO_ORPHAN:
+            self.orphans = {}
+        self.orphans[pid] = None
+
+    def see(self, process: Process) -> None:
+        """Write down one that has left the leader's session."""
+        if self.seen is _NOBODY:
+            self.seen = {}
+        self.seen[process.pid, process.started] = process.session
 
     def members(self) -> list[Process]:
         """All that can be found now, by the chain of parents and in its cgroup; not the leader. Raises OSError."""

@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
-from contextlib import suppress
 
 from procman.kernel import processes
 from procman.kernel.adopted import ChildList
@@ -26,7 +25,7 @@ from procman.kernel.processes import Process
 from procman.kernel.sending import Sender, kill
 from procman.kernel.tree import Heir, Tree
 from procman.kernel.whose import Whose
-from procman.lean import TYPE_CHECKING
+from procman.lean import TYPE_CHECKING, suppress
 from procman.policy.events import Signal, Spawn, Strays, TreeEnded, WorkerId
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ class Trees:
         if leader in self._leaders:  # as long as it is the core's child
             self._leaders.remove(leader)
             self._orphans[leader] = heir.process, tree
-            tree.orphans[leader] = None
+            tree.add_orphan(leader)
         if self._orphans.pop(pid, None):
             self._leaders.add(pid)
             tree.orphans.pop(pid, None)
@@ -204,7 +203,7 @@ class Trees:
             return
         self._orphans[pid] = process, tree
         if tree is not None:
-            tree.orphans[pid] = None
+            tree.add_orphan(pid)
             self._whose.note(tree, process)
             if tree.sent:
                 self._sender.send(tree, (process, *processes.descendants(pid)), tree.sent, signal.SIGCONT)

@@ -11,11 +11,11 @@ import _socket
 import os
 from collections import deque
 from collections.abc import Mapping
-from contextlib import suppress
 from time import monotonic_ns
 
 from procman.kernel.loop import Kernel
 from procman.kernel.poller import WRITE, Poller
+from procman.lean import suppress
 from procman.policy.events import Action, Event, Report, TimePassed
 
 MOST_QUEUED = 64

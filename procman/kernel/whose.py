@@ -44,7 +44,7 @@ class Whose:
     def note(self, tree: Tree, process: Process) -> None:
         """Write down who is of this tree."""
         if process.session not in (tree.pid, self._own_session, 0):
-            tree.seen[process.pid, process.started] = process.session
+            tree.see(process)
             self._seen[process.pid, process.started] = tree
             self._sessions.setdefault(process.session, tree)
 

@@ -21,7 +21,7 @@ from procman.kernel.given import NOTHING, Given
 from procman.kernel.poller import Poller
 from procman.kernel.program import SpawnError
 from procman.kernel.python import executed
-from procman.kernel.secrets import opened
+from procman.kernel.secrets import Opened
 from procman.kernel.spawn import HELPERS_ARE_DEAF_TO, Spawner
 from procman.lean import TYPE_CHECKING, NamedTuple, Protocol
 from procman.plan import Launch
@@ -221,7 +221,7 @@ class Zygote:
         try:
             os.write(order, json.dumps(_order(wanted, start, place)).encode())
             given = [fd for _, fd in wanted.given.numbered]
-            with opened(start.secrets) as secrets:
+            with Opened(start.secrets) as secrets:
                 channel.send(b"{}", (order, theirs.fileno(), words, *secrets, *given))
             ours.setblocking(False)
             self._under_way = wanted, ours.detach()

@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from select import PIPE_BUF, POLLOUT, poll
 
-from procman.lean import TYPE_CHECKING
+from procman.lean import TYPE_CHECKING, suppress
 from procman.log.human import HumanLines
 from procman.log.jsonl import JsonLines
 from procman.log.writer import Poller, Writer
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from procman.choices import LogFormat
 
 _FILE_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_AT_ONCE = 64
+"""So many lines are made before they are written: a thousand at once would take a place in memory that stays taken."""
 
 
 class Log:
@@ -54,8 +55,10 @@ class Log:
 
     def write(self, records: Sequence[Record], at_ns: int | None = None) -> None:
         """A line each, with this time, or that of now; together with those of the same turn of the loop."""
-        if records:
-            (self._file or self._stream).put_soon(self._lines.lines(at_ns or time.time_ns(), records))
+        at_ns = at_ns or time.time_ns()
+        for first in range(0, len(records), _AT_ONCE):
+            lines = self._lines.lines(at_ns, records[first : first + _AT_ONCE])
+            (self._file or self._stream).put_soon(lines)
 
     def configure(self, site: str, plan: LogPlan) -> None:
         """Write as this plan says from now on. A file that cannot be opened leaves the log where it is, and is told."""

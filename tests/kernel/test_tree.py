@@ -130,7 +130,7 @@ def test_a_process_that_began_at_another_time_is_a_stranger() -> None:
 )
 def test_what_stands_behind_a_signal_is_told_where_it_is_known(status: int, sent: int, cause: str | None) -> None:
     memory = Memory()
-    tree = Tree(1, (), None, adopts=False)
+    tree = Tree(1, b"", None, adopts=False)
     tree.sent = sent
     assert tree.cause(status, memory) == cause
     memory.close()
