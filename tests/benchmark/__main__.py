@@ -13,9 +13,14 @@ from tests.benchmark import commands, options
 from tests.benchmark.subjects import MissingError, Subject, c_loop, compile_c, procman
 
 COUNTS = (1, 4, 100, 1000)
+LIVES = {1: 5, 4: 1, 100: 5, 1000: 5}
+"""So often each side is booted and stopped, in turns; what is measured while they run is measured in the last one."""
 ROUNDS = {1: 200, 4: 0, 100: 200, 1000: 100}
 MASS_ROUNDS = 5
 IDLE_S = 3.0
+
+Pair = tuple[float, float]
+"""Ours, and that of the C loop."""
 
 
 def main() -> int:
@@ -27,12 +32,8 @@ def main() -> int:
             worker, reference = (compile_c(program, directory) for program in ("worker", "reference"))
             one = 0.0
             for count in COUNTS:
-                pair = (procman(worker, count, directory), c_loop(worker, reference, count, directory))
-                try:
-                    one = measure(*pair, count, one)
-                finally:
-                    for subject in pair:
-                        subject.close()
+                boots, stops = lives(worker, reference, count, directory)
+                one = tell(count, boots, stops, one)
     except MissingError as missing:
         print(f"benchmark: missing: {missing}", file=sys.stderr)  # noqa: T201
         return 1
@@ -42,15 +43,39 @@ def main() -> int:
     return options.main()
 
 
-def measure(ours: Subject, theirs: Subject, count: int, one: float) -> float:
-    """All figures for one count of workers; gives back how long one worker takes to come up, loader included."""
-    whole, spread = ours.boot_s()
+def lives(worker: Path, reference: Path, count: int, directory: Path) -> tuple[list[tuple[Pair, Pair]], list[Pair]]:
+    """Boot, and stop, both sides in turns. For each life: how long both booted, whole and from first to last; stops."""
+    boots, stops = [], []
+    for life in range(1, LIVES[count] + 1):
+        ours, theirs = procman(worker, count, directory), c_loop(worker, reference, count, directory)
+        try:
+            (whole, spread), (their_whole, their_spread) = ours.boot_s(), theirs.boot_s()
+            boots.append(((whole, their_whole), (spread, their_spread)))
+            if life == LIVES[count]:
+                measure(ours, theirs, count)
+            stops.append((ours.stop_s(), theirs.stop_s()))
+        finally:
+            ours.close()
+            theirs.close()
+    return boots, stops
+
+
+def tell(count: int, boots: list[tuple[Pair, Pair]], stops: list[Pair], one: float) -> float:
+    """Print what boots and stops took; gives back how long one worker takes to come up, loader included."""
+    whole, theirs = medians([boot for boot, _ in boots])
     if count == 1:
-        one = whole
-        row("boot of 1 (start-up and loader)", whole, theirs.boot_s()[0])
+        row("boot of 1 (start-up and loader)", whole, theirs)
+        return whole
     if count == 1000:
-        row("boot of 1000, beyond the boot of 1", whole - one, theirs.boot_s()[0], "<= 4")
-        row("boot of 1000, first worker to last", spread, theirs.boot_s()[1])
+        row("boot of 1000, beyond the boot of 1", whole - one, theirs, "<= 4")
+        row("boot of 1000, first worker to last", *medians([spread for _, spread in boots]))
+    if count >= 100:
+        row(f"stop of {count}", *medians(stops), "<= 3" if count == 1000 else "")
+    return one
+
+
+def measure(ours: Subject, theirs: Subject, count: int) -> None:
+    """All figures of a site that runs."""
     if count in (4, 1000):
         idle(ours, count)
     if ROUNDS[count]:
@@ -58,8 +83,6 @@ def measure(ours: Subject, theirs: Subject, count: int, one: float) -> float:
     if count >= 100:
         rounds = [(ours.restart_all_s(), theirs.restart_all_s()) for _ in range(MASS_ROUNDS)]
         row(f"{count} killed at once, all back", *medians(rounds), "<= 3" if count == 1000 else "")
-        row(f"stop of {count}", ours.stop_s(), theirs.stop_s(), "<= 3" if count == 1000 else "")
-    return one
 
 
 def compare(ours: Subject, theirs: Subject, what: str, count: int) -> None:
@@ -75,14 +98,19 @@ def idle(ours: Subject, count: int) -> None:
     """Memory and wakeups of a procman that has nothing to do."""
     time.sleep(0.5)
     limit = 14 if count == 4 else 16
-    plain(f"RSS idle, {count} workers", f"{ours.status('VmRSS') / 1024:.1f} MiB", f"<= {limit} MB")
+    rss = ours.status("VmRSS") * 1024 / 1e6  # the kernel's kB are KiB
+    plain(
+        f"RSS idle, {count} workers, Python {'.'.join(map(str, sys.version_info[:2]))}",
+        f"{rss:.1f} MB",
+        f"<= {limit} MB",
+    )
     before = ours.status("voluntary_ctxt_switches")
     time.sleep(IDLE_S)
     wakeups = ours.status("voluntary_ctxt_switches") - before
     plain(f"wakeups in {IDLE_S:g} s idle, {count} workers", str(wakeups), "0")
 
 
-def medians(rounds: list[tuple[float, float]]) -> tuple[float, float]:
+def medians(rounds: list[Pair]) -> Pair:
     """Of each side."""
     return median(ours for ours, _ in rounds), median(theirs for _, theirs in rounds)
 

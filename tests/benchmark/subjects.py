@@ -57,7 +57,9 @@ class Subject:
         self.name, self.count = name, count
         with (directory / f"{name}.log").open("wb") as log:
             self.started_ns = time.monotonic_ns()
-            self._process = subprocess.Popen(command, env={**os.environ, "BOARD": str(path)}, stderr=log)
+            self._process = subprocess.Popen(
+                command, env={**os.environ, "BOARD": str(path), "PROCMAN_RUNTIME_DIR": str(directory)}, stderr=log
+            )
         self.await_all_after(0)
 
     @property
