@@ -69,6 +69,8 @@ class Backlog:
         """The bytes that wait, and those that have been taken and are not `gone` yet."""
         self.failure = ""
         """Why nothing can be written at present."""
+        self.hangs = False
+        """Whether a write is under way in another thread: nothing can be done here until it has ended."""
         self.lost_lines = self.lost_bytes = 0
         """What has been dropped, and is still to be reported."""
         self.loss_reason = ""

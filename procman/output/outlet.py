@@ -39,8 +39,6 @@ class Outlet(Backlog):
         self._rest: list[memoryview] = []
         """What is being written; it stands before all in the queue, and is not dropped any more."""
         self.watched = False
-        self.hangs = False
-        """Whether a write is under way in another thread; until it is `landed` nothing else is done here."""
         self.may_hang = fd >= 0 and stat.S_ISREG(os.fstat(fd).st_mode)
         """Whether a write may take as long as a disk likes."""
         self.perform: Callable[[Outlet, list[memoryview]], int] = lambda outlet, pieces: outlet.write(pieces)

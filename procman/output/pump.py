@@ -51,6 +51,8 @@ class Pump:
         self._workers: Workers | None = None
         self._ending: deque[int] = deque()
         """Runs that have ended, and whose last words are still to be told."""
+        self._asked: deque[tuple[Message, int]] = deque()
+        """Readers that come; they find all that had been said by those who had ended before."""
         self._core_lives = True
         self._telling = False
         self._drained_at = 0.0
@@ -64,6 +66,7 @@ class Pump:
         while True:
             self._see_off()
             self._flush()
+            self._serve()
             if self._relay.asked_to_end and not self._hangs():  # else who can say what has been written?
                 self._retire()
                 return  # nothing may be read, or written, once the state has been given back
@@ -178,8 +181,7 @@ class Pump:
             case "ring":
                 self._rings.resize(message["size"])
             case "logs":
-                select = [(group, task) for group, task in message["select"]]
-                self._readers.add(descriptors[0], select, follow=message["follow"])
+                self._asked.append((message, descriptors[0]))
             case "reopen":
                 if self._workers:
                     self._workers.sinks.reopen()
@@ -202,6 +204,12 @@ class Pump:
             words = self._workers.last_words(pipes) if self._workers else {}
             self._reports.send({"say": "ended", "id": worker, **words})
         self._ending.clear()
+
+    def _serve(self) -> None:
+        while self._asked:
+            message, fd = self._asked.popleft()
+            select = [(group, task) for group, task in message["select"]]
+            self._readers.add(fd, select, follow=message["follow"])
 
     def _retire(self) -> None:
         """Give everything back to the core, and end. Nobody is there to take it: write it."""

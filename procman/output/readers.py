@@ -33,6 +33,8 @@ class Readers:
         """With a descriptor that shows when it hangs up, and whom it wants to read."""
         self._leaving: set[Outlet] = set()
         """Those that go once they have got all."""
+        self._to_files: dict[tuple[str, str, int], Lane] = {}
+        """The latest way to each file, by its path and who has written there: they may have ended since."""
 
     def add(self, fd: int, wanted: Selection, *, follow: bool) -> None:
         """Serve the reader at the other end of this socket."""
@@ -60,6 +62,9 @@ class Readers:
     def join(self, pipes: Iterable[Pipe]) -> None:
         """Have these pipes' lines go to those who follow them as well."""
         for pipe in pipes:
+            for lane in pipe.lanes:
+                if isinstance(lane.outlet, FileOutlet):
+                    self._to_files[lane.outlet.name, pipe.origin.group, pipe.origin.task] = lane
             have = {lane.outlet for lane in pipe.lanes}
             for outlet, (_, wanted) in self._following.items():
                 if outlet not in have and selects(wanted, pipe.origin):
@@ -90,16 +95,15 @@ class Readers:
     def _files(self, wanted: Selection, entries: list[Entry]) -> list[dict[str, Any]]:
         """Where older lines of these workers are, and how many of the files' last lines the rings hold as well."""
         files: dict[str, dict[str, Any]] = {}
-        for pipe in self._pipes:
-            lane = next((lane for lane in pipe.lanes if isinstance(lane.outlet, FileOutlet)), None)
-            if lane is None or not selects(wanted, pipe.origin):
-                continue
+        for (name, group, task), lane in self._to_files.items():
             outlet, (sink, _) = lane.outlet, lane.about
+            if outlet.hangs or not selects(wanted, lane.origin):
+                continue
             with suppress(OSError):
-                status = os.stat(outlet.name)  # noqa: PTH116
-                kept = [entry for entry in entries if entry.file == outlet.name]
+                status = os.stat(name)  # noqa: PTH116
+                kept = [entry for entry in entries if entry.file == name]
                 lines = sum(bytes(entry.lines).count(b"\n") for entry in kept) - outlet.lines
-                about = {"path": outlet.name, "inode": status.st_ino, "size": status.st_size, "format": sink["format"]}
+                about = {"path": name, "inode": status.st_ino, "size": status.st_size, "format": sink["format"]}
                 about |= {"kept": max(0, lines), "before_ns": kept[0].time_ns if kept else time.time_ns()}
-                files.setdefault(outlet.name, {**about, "group": pipe.origin.group, "task": pipe.origin.task})
+                files.setdefault(name, {**about, "group": group, "task": task})
         return [*files.values()]

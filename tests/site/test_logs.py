@@ -13,7 +13,7 @@ from time import monotonic
 
 from procman.output.rotate import put_aside
 from tests.site.running import DEADLINE_S, ROOT, Site, up
-from tests.site.sites import group, python, site_of
+from tests.site.sites import FOREVER, group, python, site_of
 
 LITTLE = 'output = { ring = "64KiB" }'
 NUMBERS = (
@@ -62,6 +62,15 @@ def test_lines_come_out_of_rotated_and_compressed_files_each_once_and_in_order(t
         assert logs(name_of("rotated"), "-n", "5000") == [*expected, "web.0 | done"]
         assert logs(name_of("rotated"), "-n", "3") == [*expected[-2:], "web.0 | done"]
         assert logs(name_of("rotated"), "--grep", "0[0-9]077 ") == [expected[at] for at in range(77, 3000, 1000)]
+
+
+def test_what_is_in_the_files_of_those_who_have_ended_is_shown_too(tmp_path: Path) -> None:
+    count = "import os\nfor number in range(3000):\n    os.write(1, b'%05d %b\\n' % (number, b'x' * 60))"
+    job = group("job", python(count), 'kind = "job"', 'output = { to = { file = "job.log" } }')
+    with up(tmp_path, site_of(job, group("web", FOREVER), site=LITTLE), "--name", name_of("ended")) as site:
+        site.until("worker.exited", "job:0")
+        expected = [f"job.0 | {number:05} {'x' * 60}" for number in range(3000)]
+        assert logs(name_of("ended"), "-n", "5000", "job") == expected
 
 
 def test_json_files_of_several_workers_are_merged_by_the_times_of_their_lines(tmp_path: Path) -> None:
