@@ -12,6 +12,7 @@ from procman.config import model
 from procman.config.document import Document, Path, Problem, dotted
 from procman.config.limits import Limits
 from procman.config.model import environment
+from procman.config.model.output import Output, Sink
 from procman.config.table import Table
 from procman.config.values import BadValueError, nearest, show
 
@@ -119,6 +120,8 @@ def _unknown_hint(key: str, value: Any, path: Path, table: type[Table]) -> str:
         return f"did you mean `{meant}`?"
     if meant in model.tables_below(model.Site):
         return f"`{meant}` is a table of its own: [{meant}]"
+    if table is Output and meant in _keys(Sink):
+        return f"it belongs in `to`: to = {{ {meant} = … }}"
     group = str(path[1]) if path[0] == "group" and len(path) > 2 else "NAME"
     home = next((home.format(group) for other, home in _HOMES if meant in _keys(other)), None)
     if home and path[0] == "defaults":
