@@ -21,7 +21,8 @@ from typing import NoReturn
 
 from procman.output.outlet import HANGS, Done, Outlet
 
-ALARM_S = 0.1
+ALARM_S = 0.5
+"""A write that takes so long may hang; after twice that it does. A disk that is only slow costs no line."""
 
 
 class Overtaken(BaseException):
