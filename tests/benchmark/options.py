@@ -14,7 +14,7 @@ from time import perf_counter
 
 from procman.kernel.fork import answer
 from procman.kernel.given import NOTHING, Given
-from procman.kernel.hierarchy import home
+from procman.kernel.hierarchy import home, remove_all
 from procman.kernel.program import SpawnError
 from procman.kernel.spawn import Spawner
 from procman.plan import Launch, Limit, Privileges
@@ -79,7 +79,7 @@ def measure() -> None:
             except SpawnError:
                 continue  # not permitted to whoever measures
     if place:
-        os.rmdir(place)  # noqa: PTH106 - as above
+        remove_all(place)
     medians = {
         name: [sorted(column)[len(column) // 2] for column in zip(*found, strict=True)] for name, found in times.items()
     }
