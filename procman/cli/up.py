@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import signal
 import sys
 from contextlib import suppress
@@ -29,6 +30,9 @@ BOOT = "import os, sys; sys.path.append(sys.argv[1]); from procman.cli.core impo
 
 _HELD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 """What may come before the core has its handlers: blocked over the exec, it stays pending, and none is lost."""
+
+_DESCRIPTORS = 24
+"""With so many it runs a site of a few plain workers; with fewer it could not even say what it lacks."""
 
 _EPILOG = f"""\
 examples:
@@ -82,6 +86,11 @@ def add_parser(commands: argparse._SubParsersAction[Parser], name: str) -> None:
 def run(args: argparse.Namespace) -> int:
     """Become the core; comes back only if that fails."""
     request = request_of(args)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if 0 <= most < _DESCRIPTORS:  # -1: no limit
+        args.parser.error(
+            f"no more than {most} files may be open, and procman needs {_DESCRIPTORS}\nhint: raise ulimit -Hn"
+        )
     signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
     if args.detach:
         from procman.cli.detach import detach

@@ -14,6 +14,7 @@ import signal
 from collections.abc import Callable
 
 from procman import words
+from procman.kernel import reasons
 from procman.kernel.poller import READ, Poller
 from procman.kernel.program import SpawnError
 from procman.kernel.spawn import Spawner
@@ -22,6 +23,8 @@ from procman.plan.codec import from_plain
 from procman.policy.events import Loaded, LoadFailed
 
 MAX_ANSWER = 64 * 1024 * 1024
+DEFECT = "this is a defect of procman or of its installation; `procman check` may show more"
+LACKS = "give procman more of it (`ulimit -n`, `ulimit -u`, the memory or pids of its cgroup), and try again"
 _CHUNK = 65536
 
 
@@ -53,7 +56,7 @@ class Loader:
         try:
             self._pipe, stdout = os.pipe2(os.O_CLOEXEC)
         except OSError as error:
-            self._deliver(_broken(f"no pipe: {os.strerror(error.errno or 0)}"))
+            self._deliver(_broken(reasons.of_fork(error.errno or 0), LACKS))
             return
         os.set_blocking(self._pipe, False)  # this end alone: the child writes as every program does
         self._poller.watch(self._pipe, READ, self._collect)
@@ -62,7 +65,7 @@ class Loader:
             self.deadline = now + self._timeout
         except SpawnError as error:
             self._give_up()
-            self._deliver(_broken(error.reason))
+            self._deliver(_broken(error.reason, LACKS if error.stage == "fork" else DEFECT))
         finally:
             os.close(stdout)
 
@@ -144,7 +147,6 @@ def judge(answer: bytes | LoadFailed) -> Loaded | LoadFailed:
         return _broken(f"its answer is no plan ({type(error).__name__})")
 
 
-def _broken(what: str) -> LoadFailed:
+def _broken(what: str, hint: str = DEFECT) -> LoadFailed:
     reason = f"the loader broke: {what}"
-    hint = "hint: this is a defect of procman or of its installation; `procman check` may show more"
-    return LoadFailed(reason, f"{reason}\n{hint}\n")
+    return LoadFailed(reason, f"{reason}\nhint: {hint}\n")

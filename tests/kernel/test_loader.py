@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 import sys
 from typing import Any
 
 import pytest
 
+from procman.kernel.loader import LACKS
 from procman.kernel.spawn import Spawner
 from procman.plan import GroupPlan, Launch, Plan, to_json
 from procman.policy.events import Exited, Loaded, LoadFailed, RunLoader
@@ -26,6 +28,22 @@ def load(argv: list[str], timeout_s: float) -> list[Any]:
             return ["loaded", to_json(event.plan), event.digest]
         if isinstance(event, LoadFailed):
             return ["failed", event.reason, event.diagnostics]
+
+
+def load_without_descriptors(argv: list[str]) -> list[Any]:
+    """The same, with none free."""
+    stage = Stage(argv, 10)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    stage.perform(RunLoader())
+    (failed,) = stage.until(LoadFailed)
+    return [failed.reason, failed.diagnostics]
+
+
+def test_what_the_machine_lacks_is_no_defect_of_the_loader() -> None:
+    reason, diagnostics = play(load_without_descriptors, ["true"]).value
+    assert reason.startswith("the loader broke: cannot fork: EMFILE, Too many open files (ulimit -Hn is ")
+    assert diagnostics == f"{reason}\nhint: {LACKS}\n"
 
 
 def test_a_plan_is_loaded() -> None:

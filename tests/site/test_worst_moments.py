@@ -37,6 +37,22 @@ def test_without_a_free_descriptor_a_reload_is_refused_and_works_later(tmp_path:
         assert site.until("config.applied")["reason"] == "nothing changed"
 
 
+def test_a_start_with_too_few_descriptors_says_so_and_what_to_do(tmp_path: Path) -> None:
+    with up(tmp_path, site_of(group("a", FOREVER)), before=("prlimit", "--nofile=16:16")) as site:
+        assert site.wait() == 2
+        assert site.foreign == [
+            "procman up: error: no more than 16 files may be open, and procman needs 24",
+            "hint: raise ulimit -Hn",
+        ]
+
+
+def test_the_fewest_descriptors_that_are_not_refused_are_enough_for_a_plain_worker(tmp_path: Path) -> None:
+    with up(tmp_path, site_of(group("a", FOREVER)), before=("prlimit", "--nofile=24:24")) as site:
+        site.until("worker.running")
+        assert site.stop() == 0
+        assert site.told("worker.stopped")[0]["reason"] == "killed by SIGTERM"
+
+
 def test_arguments_for_which_there_is_no_room_are_refused_without_a_traceback(tmp_path: Path) -> None:
     long = f'group.a.env.LONG="{"x" * 130_950}"'
     with up(tmp_path, site_of(group("a", FOREVER)), "--set", long) as site:
