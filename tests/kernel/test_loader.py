@@ -33,10 +33,11 @@ def load(argv: list[str], timeout_s: float) -> list[Any]:
 def load_without_descriptors(argv: list[str]) -> list[Any]:
     """The same, with none free."""
     stage = Stage(argv, 10)
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
     stage.perform(RunLoader())
     (failed,) = stage.until(LoadFailed)
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
     return [failed.reason, failed.diagnostics]
 
 
