@@ -9,6 +9,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import IO, Any
 
 from procman.cli import talk
@@ -39,7 +40,7 @@ def add_parser(commands: argparse._SubParsersAction[Parser], name: str) -> None:
     parser.add_argument("targets", nargs="*", metavar="SELECTOR", help="GROUP, or GROUP:TASK for one worker")
     parser.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C, or the end of the site")
     parser.add_argument("-n", "--last", metavar="N", default="100", help="show so many of the past (100)")
-    parser.add_argument("--since", metavar="DURATION", help="show nothing older than this: 500ms, 30s, 5m")
+    parser.add_argument("--since", metavar="T", help="show nothing older: 30s, 5m, or a time: 2026-11-25T12:00:07Z")
     parser.add_argument("--grep", metavar="REGEX", help="show only the lines in which this is found")
     parser.add_argument("--json", action="store_true", help="print an object a line")
     talk.add_site(parser)
@@ -104,13 +105,17 @@ def _last(args: argparse.Namespace) -> int:
 def _since(args: argparse.Namespace) -> int:
     if args.since is None:
         return 0
+    from datetime import datetime
+
     from procman.config.values import BadValueError, parse_duration
 
-    parser: Parser = args.parser
     try:
         return time.time_ns() - int(parse_duration(args.since) * 1e9)
     except BadValueError as error:
-        parser.error(f"--since {args.since}: no duration\nhint: {error.hint}")
+        with suppress(ValueError):
+            return int(datetime.fromisoformat(args.since).timestamp() * 1e9)  # local, where it does not say
+        parser: Parser = args.parser
+        parser.error(f"--since {args.since}: neither a duration nor a time\nhint: {error.hint}")
 
 
 def _pattern(args: argparse.Namespace) -> re.Pattern[bytes] | None:

@@ -112,7 +112,9 @@ def test_only_what_is_younger_than_since_is_shown(tmp_path: Path) -> None:
     with up(tmp_path, site_of(web), "--name", name_of("since")) as site:
         until_written(site, tmp_path / "web.json", "now")
         assert logs(name_of("since")) == ["web.0 | long ago", "web.0 | now"]
-        assert logs(name_of("since"), "--since", "1d") == ["web.0 | now"]
+        for since in ("1d", "2001-01-01T00:00:01Z", "2001-01-03"):
+            assert logs(name_of("since"), "--since", since) == ["web.0 | now"]
+        assert logs(name_of("since"), "--since", "2000-12-31T23:59:59.9+00:00") == ["web.0 | long ago", "web.0 | now"]
         assert json.loads(logs(name_of("since"), "--json")[0])["ts"] == "2001-01-01T00:00:00.000001Z"
 
 
