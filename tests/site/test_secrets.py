@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+
+import pytest
 
 from tests.control.test_real import operated
 from tests.site.running import up
@@ -101,3 +104,16 @@ def test_a_secret_that_is_no_text_fails_the_start_of_a_callables_worker(tmp_path
     (tmp_path / "token").write_bytes(b"\0")
     with up(tmp_path, CALLABLE) as site:
         assert "TOKEN: the secret is no text of at most 64 KiB" in site.until("worker.backoff", "api:0")["reason"]
+
+
+@pytest.mark.parametrize(
+    "text", [site_of(group("api", SAYS, 'env = { TOKEN = { secret = { file = "token" } } }')), CALLABLE]
+)
+def test_a_secret_whose_opening_would_wait_is_a_failed_start_and_nobody_waits(tmp_path: Path, text: str) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
+    os.mkfifo(tmp_path / "token")
+    text += 'restart = { max_restarts = 1, on_exhausted = "ignore" }\n' + group("db", FOREVER)
+    with operated(tmp_path, text, workers=1) as one:
+        failed = one.site.until("worker.failed", "api:0")
+        assert f"TOKEN: cannot read the secret {tmp_path}/token: it is no regular file" in failed["reason"]
+        assert "db:0    running" in one.run("status").stdout
