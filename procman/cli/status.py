@@ -114,7 +114,7 @@ def why_not_ready(status: Object) -> str:
     """Why it cannot become ready by itself any more; empty if it still may."""
     failed = [
         f"{worker['group']}:{worker['task']} failed: {worker['last_exit'] or 'it never ran'}"
-        for worker in status["workers"]
+        for worker in _awaited(status)
         if worker["state"] == "failed"
     ]
     stuck = [group for group in status["groups"] if group["note"].startswith(("blocked", "has given"))]
@@ -123,8 +123,13 @@ def why_not_ready(status: Object) -> str:
 
 def is_ready(status: Object) -> bool:
     """Whether the site runs, and every worker that is wanted is ready or has ended normally."""
-    waiting = any(group["note"] for group in status["groups"])
-    return status["phase"] == "running" and not waiting and all(map(_is_fine, status["workers"]))
+    return status["phase"] == "running" and all(map(_is_fine, _awaited(status)))
+
+
+def _awaited(status: Object) -> list[Object]:
+    """The workers without which the site is not ready; those of a group that comes and goes are not among them."""
+    resting = {group["name"] for group in status["groups"] if group.get("rests")}
+    return [worker for worker in status["workers"] if worker["group"] not in resting]
 
 
 def _is_fine(worker: Object) -> bool:

@@ -47,10 +47,15 @@ def render(status: Object, colour: bool, columns: int | None) -> str:
     pid = [f"pid {status['pid']}"] if status["pid"] else []
     head = _DOT.join([status["phase"], title, _identity(status), *pid])
     lines = [_paint(status["site"], _BOLD, colour) + "  " + _clip(head, columns, len(status["site"]) + 2), ""]
+    cut: list[Object] = []
     if rows:
         lines += [_paint(_line(_HEAD, widths, columns), _DIM, colour)]
-        lines += [_coloured(_line(row, widths, columns), row, widths, colour) for row in rows]
-    notes = [note for group in status["groups"] for note in _notes(group)] + _words(status["workers"])
+        shown = [_line(row, widths, columns) for row in rows]
+        lines += [_coloured(line, row, widths, colour) for line, row in zip(shown, rows, strict=True)]
+        cut = [worker for worker, line in zip(status["workers"], shown, strict=True) if line.endswith(_ELLIPSIS)]
+    told = {group["name"] for group in status["groups"] if group["note"]}
+    failed = [worker for worker in cut if worker["state"] == "failed" and worker["group"] not in told]
+    notes = [note for group in status["groups"] for note in _notes(group)] + _words(failed, status["workers"])
     if strays := status["strays"]:
         notes.append(f"{_count(strays, 'stray')}: left their workers without a trace, and end with the site")
     if lost := status["lost_lines"]:
@@ -105,9 +110,10 @@ def _state(worker: Object) -> str:
     return str(worker["doing"] or ("unready" if worker["unready"] else "running"))
 
 
-def _words(workers: Sequence[Object]) -> list[str]:
-    """Why those who are not ready are not, and what workers say of themselves."""
-    lines = [f"{_name(worker)} is not ready: {worker['unready']}" for worker in workers if worker["unready"]]
+def _words(failed: Sequence[Object], workers: Sequence[Object]) -> list[str]:
+    """How those have failed whose line was cut, why others are not ready, and what workers say of themselves."""
+    lines = [f"{_name(worker)} has failed: {_DOT.join(_last(worker))}" for worker in failed]
+    lines += [f"{_name(worker)} is not ready: {worker['unready']}" for worker in workers if worker["unready"]]
     lines += [f"{_name(worker)} says: {worker['says']}" for worker in workers if worker["says"]]
     more = len(lines) - _WORDY
     return lines if more <= 0 else [*lines[:_WORDY], f"{_ELLIPSIS} and {_count(more, 'more line')} of the like"]

@@ -172,6 +172,8 @@ class GroupStatus(NamedTuple):
     budget_left: int
     note: str
     """Why it does not run: `waits for migrate`, `has given up: …`; empty if it does."""
+    rests: bool = False
+    """Whether it comes and goes, by its schedule or a first connection: nobody need wait for it to be ready."""
 
 
 class SiteStatus(NamedTuple):

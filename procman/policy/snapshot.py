@@ -53,10 +53,9 @@ def _group(group: Supervisor, now: float) -> GroupStatus:
         note = f"waits for {awaited}"
     elif group.plan.rests and not group.runs.on:
         note = "waits for a first connection" if group.plan.on_demand else "waits for its schedule"
-    used = group.budget.used
-    return GroupStatus(
-        group.plan.name, group.plan.workers, group.hand.file_workers, used, max(0, policy.max_restarts - used), note
-    )
+    plan, used = group.plan, group.budget.used
+    left = max(0, policy.max_restarts - used)
+    return GroupStatus(plan.name, plan.workers, group.hand.file_workers, used, left, note, plan.rests)
 
 
 def _role(slot: Slot, worker: Worker) -> Role:

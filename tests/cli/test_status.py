@@ -106,6 +106,13 @@ def test_who_runs_and_is_not_ready_is_marked_and_what_workers_say_of_themselves_
     assert "\x1b[1;33munready\x1b[0m" in render(site, 80, colour=True)
 
 
+def test_how_a_worker_has_failed_is_told_below_where_there_is_no_room_beside_it() -> None:
+    workers = (API, API._replace(task=1, state="failed", pid=None, last_exit="cannot start: app.py: not found"))
+    site = SITE._replace(groups=SITE.groups[:1], workers=workers)
+    note = "api:1 has failed: cannot start: app.py: not found 3m3s ago"
+    assert (note in render(site, 80), "has failed" in render(site, 160)) == (True, False)
+
+
 def test_of_many_who_say_something_a_few_are_shown() -> None:
     workers = tuple(API._replace(task=task, says="all is well") for task in range(30))
     lines = render(SITE._replace(workers=workers), 80).splitlines()
@@ -127,7 +134,8 @@ def test_only_states_and_headings_have_colours() -> None:
         (HELD, "", "running", True),
         (WAITS, "", "running", False),
         (API._replace(state="failed"), "", "running", False),
-        (API, "waits for migrate", "running", False),
+        (API._replace(state="stopped", pid=None), "waits for migrate", "running", False),
+        (API, "runs on with the old code: no module named shop", "running", True),
         (API, "", "stopping", False),
     ],
 )
@@ -136,6 +144,13 @@ def test_a_site_is_ready_when_all_that_is_wanted_runs(
 ) -> None:
     site = SITE._replace(phase=phase, groups=(SITE.groups[0]._replace(note=group),), workers=(worker,))
     assert is_ready(said(site)) is ready
+
+
+@pytest.mark.parametrize("state", ["stopped", "failed", "starting"])
+def test_nobody_waits_for_a_group_that_comes_and_goes(state: str) -> None:
+    nightly = GroupStatus("nightly", 1, 1, 0, 0, "waits for its schedule", rests=True)
+    worker = HELD._replace(group="nightly", state=state, held=False)
+    assert is_ready(said(SITE._replace(groups=(nightly, SITE.groups[0]), workers=(worker, API))))
 
 
 def test_what_a_worker_uses_stands_beside_it() -> None:

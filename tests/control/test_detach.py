@@ -120,6 +120,16 @@ def test_a_site_without_a_control_socket_is_detached_and_not_waited_for(tmp_path
         assert procman.left_behind() == []
 
 
+def test_nobody_waits_for_a_job_until_it_is_due_or_for_the_first_connection(tmp_path: Path) -> None:
+    nightly = group("nightly", FOREVER, 'kind = "job"', 'schedule = "0 0 1 1 *"')
+    door = group("door", FOREVER, 'listen = { address = "unix:door.sock", on_demand = true }')
+    env, done = detached(tmp_path, site_of(group("api", FOREVER), nightly, door))
+    try:
+        assert (done.returncode, run(env, "status", "--ready").returncode) == (0, 0)
+    finally:
+        assert run(env, "down").returncode == 0
+
+
 @pytest.mark.parametrize(
     ("text", "code", "said"),
     [
