@@ -13,7 +13,7 @@ _DEFAULTS = ("site.toml", "procman.toml", "configs/site.toml")
 
 def add_configuration(parser: Parser) -> None:
     """Declare FILE, `-o` and `--set`."""
-    parser.add_argument("files", nargs="*", metavar="FILE", help="a file of the site's configuration")
+    parser.add_argument("files", nargs="*", default=[], metavar="FILE", help="a file of the site's configuration")
     parser.add_argument(
         "-o",
         "--overlay",

@@ -60,7 +60,7 @@ def add_parser(commands: argparse._SubParsersAction[Parser], name: str) -> None:
         epilog=_EPILOG,
     )
     parser.add_argument("shell", choices=[*_SCRIPTS, "words"], help="the shell, or: the words that may come next")
-    parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
+    parser.add_argument("words", nargs="*", default=[], help=argparse.SUPPRESS)
     parser.set_defaults(parser=parser)
 
 

@@ -51,6 +51,8 @@ def add_parser(commands: argparse._SubParsersAction[Parser], name: str) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Explain."""
+    if not args.key:
+        args.parser.error("KEY is empty\nhint: name one: site, group.NAME, group.NAME.restart.window")
     try:
         answer = _answer(args)
     except talk.GiveUpError as error:

@@ -75,8 +75,11 @@ def timeout_of(args: argparse.Namespace) -> float | None:
 
 def connect(args: argparse.Namespace) -> Client:
     """A connection to the site that is meant. Raises GiveUpError."""
+    site = getattr(args, "site", None)
+    if site == "":
+        args.parser.error("-s: SITE is empty\nhint: is it a variable of the shell that is not set?")
     try:
-        return find(getattr(args, "site", None), os.environ)
+        return find(site, os.environ)
     except ClientError as error:
         raise GiveUpError(complain(args, error.reason, error.hint, EXIT_NO_SITE)) from None
 

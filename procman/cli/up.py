@@ -85,6 +85,8 @@ def add_parser(commands: argparse._SubParsersAction[Parser], name: str) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Become the core; comes back only if that fails."""
+    if args.timeout is not None and not args.detach:
+        args.parser.error("--timeout is for --detach alone\nhint: without it, procman runs until the site has ended")
     request = request_of(args)
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if 0 <= most < _DESCRIPTORS:  # -1: no limit
@@ -104,6 +106,8 @@ def request_of(args: argparse.Namespace) -> dict[str, Any]:
     request: dict[str, Any] = configuration(args)
     if args.name is not None:
         request["sets"] = [*request["sets"], f"site.name={json.dumps(args.name, ensure_ascii=False)}"]
+    if args.control == "":
+        args.parser.error("--control: PATH is empty\nhint: is it a variable of the shell that is not set?")
     if args.control is not None:
         path = os.path.abspath(args.control)  # noqa: PTH100 - no pathlib here
         request["sets"] = [*request["sets"], f"site.control={json.dumps(path, ensure_ascii=False)}"]

@@ -198,7 +198,8 @@ def _scale(site: Site, groups: Mapping[str, Supervisor], name: str, workers: int
     note = f"{name}: {_count(workers)} (file: {group.hand.file_workers})"
     if workers != before:
         step.notice("group.scaled", "info", note, group=name, workers=workers, file_workers=group.hand.file_workers)
-    wait.for_up(group, frozenset(range(before, workers)))
+    if group.runs.on or not group.plan.rests:  # what rests has them when its time comes
+        wait.for_up(group, frozenset(range(before, workers)))
     wait.for_down(group, frozenset(range(workers, before)))
     moved = range(min(before, workers), max(before, workers))
     return Accepted(tuple(f"{name}:{task}" for task in moved), note if workers != group.hand.file_workers else "")

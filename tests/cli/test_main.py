@@ -57,6 +57,31 @@ def run(
             "procman up: error: --set workers: not of the form KEY=VALUE",
             "for example --set group.api.workers=8",
         ),
+        (
+            ["up", "a.toml", "--timeout", "3s"],
+            "procman up: error: --timeout is for --detach alone",
+            "without it, procman runs until the site has ended",
+        ),
+        (
+            ["up", "a.toml", "--control", ""],
+            "procman up: error: --control: PATH is empty",
+            "is it a variable of the shell that is not set?",
+        ),
+        (
+            ["-s", "", "down"],
+            "procman down: error: -s: SITE is empty",
+            "is it a variable of the shell that is not set?",
+        ),
+        (
+            ["explain", ""],
+            "procman explain: error: KEY is empty",
+            "name one: site, group.NAME, group.NAME.restart.window",
+        ),
+        (
+            ["explain"],
+            "procman explain: error: the following arguments are required: KEY",
+            "see `procman explain --help`",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

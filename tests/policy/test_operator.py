@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from procman.choices import Verb
-from procman.plan import Restart
-from procman.policy.events import Load, Signal
+from procman.plan import Restart, Schedule
+from procman.policy.events import Due, Load, Signal
 from procman.policy.manager import Manager
 from procman.policy.requests import (
     Accepted,
@@ -71,6 +71,14 @@ def test_one_worker_stopped_by_hand_leaves_its_siblings_alone() -> None:
     stopped(site, "a:1")
     site.sleep(100.0)
     assert (site.state("a:0"), site.state("a:1"), len(site.starts)) == ("running", "stopped", 2)
+
+
+def test_nobody_waits_for_more_workers_of_a_job_before_it_is_due() -> None:
+    site = Operated(group("a"), group("job", kind="job", schedule=Schedule("@daily")))
+    site.ask(Scale("job", 2))
+    assert site.replies == [Accepted(("job:1",), "job: 2 workers (file: 1)"), Done()]
+    site.tell(Due("job", 0))
+    assert (site.state("job:0"), site.state("job:1")) == ("running", "running")
 
 
 def test_a_stop_by_hand_cancels_a_backoff() -> None:
@@ -286,4 +294,7 @@ def test_the_status_says_how_everything_is() -> None:
         ("a", 2, "running", 5.0, False, None),
         ("b", 0, "stopped", None, False, None),
     ]
-    assert [tuple(one) for one in status.groups] == [("a", 3, 2, 1, 99, ""), ("b", 1, 1, 0, 100, "waits for a")]
+    assert [tuple(one) for one in status.groups] == [
+        ("a", 3, 2, 1, 99, "", False),
+        ("b", 1, 1, 0, 100, "waits for a", False),
+    ]
