@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         client = talk.connect(args)
         try:
             request = {"do": "events", "follow": args.follow, "last": int(args.last)}
-            for reply in talk.ask(args, client, request, timeout):
+            for reply in talk.ask(args, client, request, timeout, until=args.follow):
                 if args.json:
                     sys.stdout.write(json.dumps(reply["event"], separators=(",", ":")) + "\n")
                     sys.stdout.flush()
@@ -54,5 +54,5 @@ def run(args: argparse.Namespace) -> int:
         finally:
             client.close()
     except talk.GiveUpError as error:
-        return 0 if error.code == talk.EXIT_TIMED_OUT and args.follow else error.code
+        return error.code
     return 0

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from errno import ENOSPC
+from errno import EDQUOT, EIO, ENOSPC
 from importlib import import_module
 
 from procman import __version__
@@ -89,29 +89,38 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that `argv` (None: this process's own arguments) names; the answer is the exit code."""
+    _have_streams()
     if argv is None:
         _die_as_others_do()
         argv = sys.argv[1:]
-    parser = parser_of(argv)
     try:
-        if not argv:
-            parser.print_help()
-            code = 0
-        else:
-            _check_command(parser, argv[0])
-            args = _parse(parser, argv)
-            code = int(import_module(f"procman.cli.{COMMANDS[args.command]}").run(args))
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        code = _run(argv)
+        sys.stdout.flush()
     except BrokenPipeError:
         _silence_stdout()
         return 128 + signal.SIGPIPE
     except OSError as error:
-        if error.errno != ENOSPC:
+        if error.errno not in (ENOSPC, EDQUOT, EIO):
             raise
         _silence_stdout()
-        parser.exit(1, f"{parser.prog}: error: cannot write the output: {error.strerror}\n")
+        sys.stderr.write(f"procman: error: cannot write the output: {error.strerror}\n")
+        return 1
     return code
+
+
+def _run(argv: Sequence[str]) -> int:
+    try:
+        parser = parser_of(argv)
+        if not argv:
+            parser.print_help()
+            return 0
+        _check_command(parser, argv[0])
+        args = _parse(parser, argv)
+        return int(import_module(f"procman.cli.{COMMANDS[args.command]}").run(args))
+    except SystemExit as over:  # a help, or wrong usage
+        if not isinstance(over.code, int):
+            raise
+        return over.code
 
 
 def parser_of(argv: Sequence[str] = ()) -> Parser:
@@ -166,9 +175,20 @@ def _die_as_others_do() -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 
+def _have_streams() -> None:
+    """Where one was closed, /dev/null takes its place, and its number, before a socket does."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115 - it stays
+
+
 def _silence_stdout() -> None:
     """Keep the interpreter from failing once more at its end, when it flushes."""
-    if sys.stdout is not None:
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
-        os.close(null)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)

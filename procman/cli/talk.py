@@ -84,8 +84,13 @@ def connect(args: argparse.Namespace) -> Client:
         raise GiveUpError(complain(args, error.reason, error.hint, EXIT_NO_SITE)) from None
 
 
-def ask(args: argparse.Namespace, client: Client, request: Object, timeout_s: float | None) -> Iterator[Object]:
-    """The replies of a conversation, refusals and breakdowns excepted. Raises GiveUpError."""
+def ask(
+    args: argparse.Namespace, client: Client, request: Object, timeout_s: float | None, *, until: bool = False
+) -> Iterator[Object]:
+    """The replies of a conversation, refusals and breakdowns excepted. Raises GiveUpError.
+
+    `until`: the time is for how long they are wanted, and when it is over nothing has failed.
+    """
     try:
         for reply in client.ask(request, timeout_s):
             if reply["say"] == "refused":
@@ -94,6 +99,8 @@ def ask(args: argparse.Namespace, client: Client, request: Object, timeout_s: fl
     except ClientError as error:
         raise GiveUpError(complain(args, error.reason, error.hint, EXIT_NO_SITE)) from None
     except TimedOutError:
+        if until:
+            return
         within = f"within {args.timeout}" if getattr(args, "timeout", None) else "in time"
         raise GiveUpError(complain(args, f"not done {within}; it goes on", "", EXIT_TIMED_OUT)) from None
 

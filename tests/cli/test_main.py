@@ -30,7 +30,7 @@ def run(
         timeout=DEADLINE_S,
         check=False,
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80", "PYTHONUNBUFFERED": ""},
     )
 
 
@@ -119,10 +119,24 @@ def test_a_reader_that_went_away_ends_it_without_a_word() -> None:
     assert (done.returncode, done.stderr) == (-13, "")
 
 
-def test_a_full_disk_is_an_error_and_no_traceback() -> None:
+@pytest.mark.parametrize("arguments", [["schema"], ["--help"], ["up", "--help"], ["--version"]], ids=" ".join)
+def test_a_full_disk_is_an_error_and_no_traceback(arguments: list[str]) -> None:
     with open("/dev/full", "wb") as full:  # noqa: PTH123
-        done = run("schema", stdout=full)
+        done = run(*arguments, stdout=full)
     assert (done.returncode, done.stderr) == (1, "procman: error: cannot write the output: No space left on device\n")
+
+
+CLOSED = {"closed stdout": ">&-", "closed stderr": "2>&-", "all closed": "<&- >&- 2>&-"}
+
+
+@pytest.mark.parametrize("streams", CLOSED.values(), ids=CLOSED)
+@pytest.mark.parametrize(("command", "code"), [("schema", 0), ("--help", 0), ("dance", 2), ("status -s nobody", 3)])
+def test_a_stream_that_was_closed_is_no_traceback(streams: str, command: str, code: int) -> None:
+    line = f'exec "$@" {command} {streams}'
+    done = subprocess.run(
+        ["sh", "-c", line, "sh", *COMMAND], capture_output=True, text=True, timeout=DEADLINE_S, check=False, cwd=ROOT
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False)
 
 
 def test_a_current_directory_that_is_gone_is_told(tmp_path: Path) -> None:

@@ -140,6 +140,12 @@ def test_a_signal_reaches_the_worker(tmp_path: Path) -> None:
         assert one.site.until("worker.backoff", "db:0")["signal"] == "SIGUSR1"
 
 
+def test_events_that_are_followed_for_a_time_end_with_it_and_nothing_has_failed(tmp_path: Path) -> None:
+    with operated(tmp_path) as one:
+        done = one.run("events", "-f", "--timeout", "300ms")
+        assert (done.returncode, done.stderr, "api:1" in done.stdout) == (0, "", True)
+
+
 def test_events_are_replayed_and_followed_to_the_end_of_the_site(tmp_path: Path) -> None:
     with operated(tmp_path) as one:
         told_so_far = [json.loads(line) for line in one.run("events", "--json").stdout.splitlines()]
