@@ -56,6 +56,10 @@ class Rollout:
         """The first generation of a task that will do; 0 if any will."""
         return self._targets[task].generation + 1 if task in self._targets else 0
 
+    def why(self, task: int) -> str:
+        """Why a task's worker starts that has just ended."""
+        return self._targets[task].reason if task in self._targets else "wanted again"
+
     def has_turn(self, task: int) -> bool:
         return task in self._turns
 

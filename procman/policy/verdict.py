@@ -59,7 +59,8 @@ def settle(group: Supervisor, worker: Worker, how: str, step: Step) -> None:
         group.due(worker, step)
     else:
         stale = worker.launch != group.plan.launch
-        group.move(slot, why_stale(worker.launch, group.plan.launch) if stale else "wanted again", step)
+        again = group.rollout.why(worker.id.task) if group.rollout else "wanted again"
+        group.move(slot, why_stale(worker.launch, group.plan.launch) if stale else again, step)
     group.tidy(step)
 
 

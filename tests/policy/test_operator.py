@@ -6,7 +6,7 @@ import pytest
 
 from procman.choices import Verb
 from procman.plan import Restart, Schedule
-from procman.policy.events import Due, Load, Signal
+from procman.policy.events import Due, Load, Signal, State
 from procman.policy.manager import Manager
 from procman.policy.requests import (
     Accepted,
@@ -71,6 +71,13 @@ def test_one_worker_stopped_by_hand_leaves_its_siblings_alone() -> None:
     stopped(site, "a:1")
     site.sleep(100.0)
     assert (site.state("a:0"), site.state("a:1"), len(site.starts)) == ("running", "stopped", 2)
+
+
+def test_who_starts_again_after_a_restart_by_hand_says_so() -> None:
+    site = Operated(group("a"))
+    site.do("restart", "a")
+    stopped(site, "a:0")
+    assert [t.reason for t in site.transitions if t.to is State.STARTING] == ["first start", "restarted by hand"]
 
 
 def test_nobody_waits_for_more_workers_of_a_job_before_it_is_due() -> None:
