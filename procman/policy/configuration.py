@@ -13,7 +13,7 @@ from procman.plan import Plan
 from procman.policy.adopt import Effects
 from procman.policy.ending import Phase
 from procman.policy.events import GoodPlan, KeepPlans, Loaded, LoadFailed
-from procman.policy.loads import Loads, reject, resets
+from procman.policy.loads import Loads
 from procman.policy.operator import Operator, RefusedError
 from procman.policy.probation import Probation, Trial, Version, read
 from procman.policy.requests import Accepted, Asked
@@ -39,10 +39,12 @@ class Site(Protocol):
 class Configuration:
     """What was loaded, what is on trial, what was good."""
 
-    __slots__ = ("_probation", "_told", "loads")
+    __slots__ = ("_probation", "_read", "_told", "loads")
 
     def __init__(self) -> None:
         self.loads = Loads()
+        self._read = ""
+        """The digest of what was read last, whatever is in force."""
         self._probation = Probation()
         self._told = self._probation.all_good
         """The good plans of which the kernel knows."""
@@ -63,16 +65,26 @@ class Configuration:
         elif asked is not None:
             raise RefusedError("the site is stopping")
 
+    def look(self, phase: Phase, step: Step) -> None:
+        """Have the configuration read, and applied if it is another one than was read last: what has failed its
+        probation, or was gone back from by hand, is not tried again.
+        """
+        if phase in LIVE:
+            self.loads.look(step)
+
     def loaded(self, result: Loaded | LoadFailed, site: Site, operator: Operator, step: Step) -> bool:
         """Apply what was read, or say why not, to all who wait for it; False if the site can never start."""
-        asked = self.loads.done(step, go_on=site.phase in LIVE)
+        load = self.loads.done(step, go_on=site.phase in LIVE)
         if site.phase not in LIVE:
             return True
         if isinstance(result, LoadFailed):
-            reject(asked, result, step)
+            load.reject(result, step)
             return site.phase is Phase.RUNNING or self.loads.busy
+        before, self._read = self._read, result.digest
+        if not load.wanted and before == result.digest:
+            return True
         self.conclude(site, step, overtaken=True)
-        if resets(asked):
+        if load.resets:
             for group in site.groups.values():
                 group.hand.forget()
         version, old = Version(result.plan, result.digest, result.text), site.plan
@@ -80,7 +92,7 @@ class Configuration:
         trial = self._probation.begin(version, step.now)
         if old is None:
             self._probation.recall(result.good)
-        for one in asked:
+        for one in load.asked:
             self._promise(one, effects if old else {}, trial, site.groups, operator, step)
         return True
 

@@ -136,7 +136,7 @@ class Manager:
                         hand.refresh(group, step)
             case events.HelperReady("watch") | events.HelperFailed("watch"):
                 if self._helpers.told(fact, step):  # what has changed while there was none, nobody has seen
-                    self._configuration.want(self.phase, step)
+                    self._configuration.look(self.phase, step)
             case events.HelperEnded() | events.OutputLost():
                 self._helpers.hear(fact, step)
             case events.HelperReady():

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from procman.plan import Origin, ReloadPlan, Restart
-from procman.policy.events import EndHelper, HelperEnded, HelperReady, RunHelper, RunLoader, Touched, WatchList
-from procman.policy.requests import Asked, Operate, Selector
-from tests.policy.drive import Drive, group
+from procman.plan import GroupPlan, Origin, Plan, ReloadPlan, Restart
+from procman.policy.events import (
+    EndHelper,
+    HelperEnded,
+    HelperReady,
+    Load,
+    Loaded,
+    RunHelper,
+    RunLoader,
+    Touched,
+    WatchList,
+)
+from procman.policy.requests import Asked, Operate, Rollback, Selector
+from tests.policy.drive import Drive, changed, group
 
 
 def orders(site: Drive) -> list[RunHelper | EndHelper]:
@@ -34,6 +44,56 @@ def test_a_watcher_that_is_at_work_again_has_the_configuration_read_since_nobody
     site.tell(HelperEnded("watch", "it was killed", 0.0))
     site.tell(HelperReady("watch"))
     assert site.actions.count(RunLoader()) == 2
+
+
+OLD = group("a", watch=("/src/*.py",))
+NEW = changed(OLD)
+
+
+def read(site: Drive, group: GroupPlan) -> None:
+    """The loader has come back with this."""
+    site.tell(Loaded(Plan("site", (group,)), "old" if group == OLD else "new"))
+
+
+def gone_back() -> Drive:
+    """Runs what it ran before its files changed, since an operator wanted it; its watcher has died, and is back."""
+    site = Drive(OLD)
+    site.tell(HelperReady("watch"))
+    site.tell(Load())
+    read(site, NEW)
+    site.die("a:0", signal=15)
+    site.tell(Asked(1, Rollback(), wait=False))
+    site.die("a:0", signal=15)
+    site.tell(HelperEnded("watch", "it was killed", 0.0))
+    site.tell(HelperReady("watch"))
+    return site
+
+
+def test_what_was_gone_back_from_is_not_tried_again_because_the_watcher_is_back() -> None:
+    site = gone_back()
+    read(site, NEW)
+    assert (site.state("a:0"), len(site.starts)) == ("running", 3)
+    site.tell(Load())  # as a change of the files, or an operator, would have it
+    read(site, NEW)
+    assert site.state("a:0") == "stopping"
+
+
+def test_what_has_changed_while_there_was_no_watcher_is_applied() -> None:
+    site = gone_back()
+    read(site, OLD)
+    site.tell(HelperEnded("watch", "it was killed", 0.0))
+    site.tell(HelperReady("watch"))
+    read(site, NEW)
+    assert site.state("a:0") == "stopping"
+
+
+def test_who_asks_for_a_reload_is_heard_although_the_watcher_only_looks() -> None:
+    site = gone_back()
+    site.tell(Load())
+    read(site, NEW)
+    assert site.state("a:0") == "running"
+    read(site, NEW)
+    assert site.state("a:0") == "stopping"
 
 
 def test_a_group_that_is_touched_runs_anew_and_no_other_does() -> None:

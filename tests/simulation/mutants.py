@@ -254,8 +254,8 @@ FAULTS: dict[str, tuple[str, str]] = {
         "tuple(one for one in self.older if one is not kept)",
         "()",
     ),
-    "reset forgets nothing": ("one.request.reset for one in asked", "False for one in asked"),
-    "reload is answered by the load before": ("self._rounds[-1].append", "self._rounds[0].append"),
+    "reset forgets nothing": ("one.request.reset for one in self.asked", "False for one in self.asked"),
+    "reload is answered by the load before": ("self._rounds[-1].asked.append", "self._rounds[0].asked.append"),
     "late deadlines lost": ("self._heap[0][0] <= now", "self._heap[0][0] == now"),
 }
 """By name: a text of the policy, and what stands there instead."""
