@@ -68,6 +68,18 @@ def test_an_invalid_configuration_is_reported_with_its_place_and_changes_nothing
         assert "hint: " in done.stderr
         assert pids(one) == before
         one.site.until("config.rejected")
+        one.run("signal", "KILL", "db")  # the plan in force goes on to decide
+        one.site.until("worker.running", "db:0", count=2)
+        assert reload(one, site_of(api(2), DB)).returncode == 0
+
+
+def test_a_configuration_that_is_gone_is_reported_and_changes_nothing(tmp_path: Path) -> None:
+    with operated(tmp_path, site_of(api(1), DB)) as one:
+        before = pids(one)
+        one.site.file.unlink()
+        done = one.run("reload")
+        assert (done.returncode, done.stdout, pids(one)) == (78, "", before)
+        assert f"there is no such file\nhint: looked for {one.site.file}" in done.stderr
         assert reload(one, site_of(api(2), DB)).returncode == 0
 
 
