@@ -64,6 +64,7 @@ ROOMS: dict[str, Room] = {
     "kernel.spawn": room("plan", "words", "policy.events", libraries=LEAN | {"_posixsubprocess"}),
     "kernel.zygote": room("plan", "policy.events", libraries=LEAN | {"_socket"}),
     "kernel.simulated": room("plan", "policy.events", libraries=PURE | {"random"}),
+    "kernel.population": room("plan", "policy.events", libraries=PURE | {"random"}),
     "kernel.timetable": room("plan", "policy.events", libraries=PURE | {"random"}),
     "kernel.nursery": room("policy.events", libraries=PURE | {"random"}),
     "kernel.script": room("plan", "policy.events", "policy.requests", libraries=PURE | {"random"}),

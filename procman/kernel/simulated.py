@@ -12,9 +12,10 @@ from collections import deque
 from signal import SIGCONT, SIGKILL
 from typing import TYPE_CHECKING
 
-from procman.kernel.beside import Beside, MisuseError, need
+from procman.kernel.beside import Beside, need
 from procman.kernel.escaped import Escaped, Farewell
 from procman.kernel.nursery import Import, Nursery
+from procman.kernel.population import Population
 from procman.kernel.script import (
     Blow,
     End,
@@ -28,7 +29,7 @@ from procman.kernel.script import (
     Rest,
     Script,
 )
-from procman.kernel.timetable import Clearance, Death, Due, News, Pids, Process, Timetable, Word
+from procman.kernel.timetable import Clearance, Death, Due, News, Process, Timetable, Word
 from procman.policy.events import (
     Action,
     Check,
@@ -64,8 +65,8 @@ class SimulatedKernel:
 
     def __init__(self, script: Script, agenda: list[tuple[float, Incident]], random: Random) -> None:
         self.script = script
-        self.live: dict[int, Process] = {}
-        """By pid: whatever is not both reaped and cleared, as far as `wait` has told."""
+        self._population = Population()
+        self.live = self._population.live
         self.escaped = Escaped(lambda delay, farewell: self._due.schedule(self._now + delay, farewell))
         self._beside = Beside()
         self.helpers, self.sockets = self._beside.helpers, self._beside.sockets
@@ -74,8 +75,6 @@ class SimulatedKernel:
         """What was asked for since the last `wait`."""
         self._random = random
         self._now = 0.0
-        self._pids = Pids()
-        self._spawned: dict[tuple[str, int], int] = {}
         self._loading = False
         self._answers: deque[Event] = deque()
         self._due = Timetable(random)
@@ -134,21 +133,15 @@ class SimulatedKernel:
             self._beside.perform(action)
 
     def _bear(self, spawn: Spawn) -> None:
-        group, task, generation = spawn.worker
-        before = self._spawned.get((group, task), -1)
         need(self.sockets.issuperset(spawn.launch.listen), f"{spawn.worker} is to be given what is not open")
-        need(generation > before, f"{spawn.worker} is spawned as generation {generation} after {before}")
-        beside = [one for one in self.live.values() if one.worker[:2] == (group, task)]
-        need(len(beside) < 2, f"{spawn.worker} is a third one")
-        self._spawned[group, task] = generation
+        self._population.expect(spawn)
         conduct = self.script.conduct(spawn, self._now)
         failure = conduct.failure
         if failure is not None and not failure.forked:
             self._answers.append(self._start_failed(spawn.worker, failure))
             return
-        pid = self._pids.take()
-        process = self.live[pid] = Process(spawn.worker, pid, conduct)
-        self._answers.append(Forked(spawn.worker, pid))
+        process = self._population.add(spawn.worker, conduct)
+        self._answers.append(Forked(spawn.worker, process.pid))
         heard = self._now + conduct.exec_after
         if failure is not None:
             self._due.schedule(heard, Word(process, self._start_failed(spawn.worker, failure)))
@@ -160,19 +153,13 @@ class SimulatedKernel:
             self._due.schedule(self._now + conduct.lives, Death(process, conduct.end))
 
     def _watch(self, action: Check | Weigh) -> None:
-        process = next((one for one in self.live.values() if one.worker == action.worker and not one.reaped), None)
-        if process is None:
-            raise MisuseError(f"{action.worker} is to be watched and is not there")
+        process = self._population.runs(action.worker)
         told = process.weighed(action) if isinstance(action, Weigh) else process.checked(action.health)
         for after, fact in told:
             self._due.schedule(self._now + after, Word(process, fact))
 
     def _signal(self, action: Signal) -> None:
-        process = self.live.get(action.pid)
-        if process is None or process.worker != action.worker:
-            raise MisuseError(f"signal {action.signal} for {action.worker} to pid {action.pid}, which is not its own")
-        if process.reaped:
-            need(action.scope == "tree", f"signal to the reaped leader {action.pid} of {action.worker}")
+        process = self._population.meant_by(action)
         tree, conduct = action.scope == "tree", process.conduct
         if action.signal == SIGKILL:
             if tree and process.rest is not None:
@@ -200,7 +187,7 @@ class SimulatedKernel:
             case Word(process, fact):
                 return self._hear(process, fact)
             case Orphan():
-                return Exited(self._pids.stranger(self._random), 0, None, Usage(), False, self._random.random())
+                return Exited(self._population.stranger(self._random), 0, None, Usage(), False, self._random.random())
             case Blow(share, end):
                 self._strike(share, end)
             case Escape():
@@ -237,23 +224,17 @@ class SimulatedKernel:
         if process.reaped:
             return None
         if isinstance(fact, MainPid):
-            return self._hand_over(process)
+            self._population.rename(process)
+            return MainPid(process.worker, process.pid)
         if isinstance(fact, StartFailed):
             self._due.schedule(self._now, Death(process, End(127)))
         return fact
-
-    def _hand_over(self, process: Process) -> Event:
-        """The new leader has another number; the old one's is free."""
-        old, process.pid = process.pid, self._pids.take()
-        self.live[process.pid] = self.live.pop(old)
-        self._pids.give_back(old)
-        return MainPid(process.worker, process.pid)
 
     def _reap(self, process: Process, end: End) -> Event:
         process.reaped = True
         rest = process.rest
         if rest is None:
-            self._release(process.pid)
+            self._population.remove(process.pid)
         elif rest.ends_after is not None:
             self._due.schedule(self._now + rest.ends_after, Clearance(process))
         usage = Usage(0.25, 1 << 20)
@@ -262,12 +243,8 @@ class SimulatedKernel:
     def _clear(self, process: Process) -> Event | None:
         if self.live.get(process.pid) is not process:
             return None
-        self._release(process.pid)
+        self._population.remove(process.pid)
         return TreeEnded(process.pid)
-
-    def _release(self, pid: int) -> None:
-        del self.live[pid]
-        self._pids.give_back(pid)
 
     def _start_failed(self, worker: WorkerId, failure: Failure) -> StartFailed:
         reason = f"{failure.stage} fails with errno {failure.errno}"

@@ -81,31 +81,6 @@ class Process:
             yield 0.5, Outgrown(self.worker, action.rss + 1)
 
 
-class Pids:
-    """The numbers of the made-up world: one that is free is given away again at once, the lowest first."""
-
-    __slots__ = ("_free", "_top")
-
-    def __init__(self) -> None:
-        self._free: list[int] = []
-        self._top = 1
-
-    def take(self) -> int:
-        """One that nobody has."""
-        if self._free:
-            return heappop(self._free)
-        self._top += 1
-        return self._top
-
-    def give_back(self, pid: int) -> None:
-        """Nobody has it any more."""
-        heappush(self._free, pid)
-
-    def stranger(self, random: Random) -> int:
-        """One that was somebody's, if there is any."""
-        return random.choice(self._free) if self._free else self._top + 1
-
-
 class Death(NamedTuple):
     """The end of a leader."""
 
