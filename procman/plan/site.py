@@ -44,7 +44,7 @@ class GroupPlan(NamedTuple):
     @property
     def on_demand(self) -> bool:
         """Whether a first connection starts it."""
-        return any(listen.on_demand for listen in self.launch.listen)
+        return bool(self.launch.listen) and any(listen.on_demand for listen in self.launch.listen)
 
     @property
     def rests(self) -> bool:

@@ -41,10 +41,7 @@ class Step:
 
     def outcome(self, identity: Mapping[str, object]) -> Outcome:
         """All of it; what is said of the site and of its configuration carries the identity of the one in force."""
-        records = [
-            record._replace(fields={**identity, **record.fields})
-            if isinstance(record, Notice) and record.event.startswith(("site.", "config."))
-            else record
-            for record in self.records
-        ]
-        return Outcome(self.actions, records if identity else self.records)
+        for place, record in enumerate(self.records):
+            if isinstance(record, Notice) and record.event.startswith(("site.", "config.")):
+                self.records[place] = record._replace(fields={**identity, **record.fields})
+        return Outcome(self.actions, self.records)
