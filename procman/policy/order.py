@@ -14,6 +14,8 @@ from procman.plan import Plan
 from procman.policy.events import State
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from procman.choices import Condition
     from procman.policy.step import Step
     from procman.policy.supervisor import Supervisor
@@ -110,18 +112,20 @@ class Order:
         if group.goal is not Goal.WAIT:
             return
         group.waits_for.update([(name, condition) for name, condition in group.plan.after if name in down])
-        self.latch(group)
+        self._latch(group, down)
         if group.waits_for:
             group.block(self.hopeless(group), step)
         else:
             group.block(None, step)
             group.resume(step)
 
-    def latch(self, group: Supervisor) -> None:
-        """Strike out what the group waits for and has now come true: once satisfied, it stays so."""
+    def _latch(self, group: Supervisor, down: Sequence[str]) -> None:
+        """Strike out what the group waits for and has now come true: once satisfied, it stays so.
+
+        Nothing that it requires has come true while it is down.
+        """
         for dependency, condition in list(group.waits_for.items()):
-            lacks = dependency in group.plan.requires and not _is_up(self._groups[dependency])
-            if not lacks and holds(self._groups[dependency], condition):
+            if dependency not in down and holds(self._groups[dependency], condition):
                 del group.waits_for[dependency]
 
     def hopeless(self, group: Supervisor) -> str | None:

@@ -131,7 +131,10 @@ FAULTS: dict[str, tuple[str, str]] = {
     "on_exhausted shutdown ignored": ('== "shutdown"', '== "never"'),
     "the last failure's code": ("in self._failures.items()", "in reversed(self._failures.items())"),
     "what is required is not": ("if down and group.goal is Goal.RUN", "if False"),
-    "a group comes back too early": ("lacks = dependency in", "lacks = dependency not in"),
+    "what is required never comes true": (
+        "if dependency not in down and",
+        "if dependency not in group.plan.requires and",
+    ),
     "a group comes back as it was": (
         "again, self.suspended, self.goal = self",
         "again, self.suspended, self.goal = not self",
