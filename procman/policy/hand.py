@@ -12,7 +12,7 @@ from procman.lean import TYPE_CHECKING
 from procman.plan import GroupPlan
 from procman.policy.events import Signal, State
 from procman.policy.order import Goal
-from procman.policy.restart import Budget, Fate
+from procman.policy.restart import Fate
 from procman.policy.rollout import begin
 from procman.policy.step import Step
 from procman.policy.worker import LIVE, Worker, is_up
@@ -62,7 +62,7 @@ def start(
     group.hand.held.difference_update(tasks)
     group.runs.on, group.runs.expired = True, False
     if whole:
-        group.budget, group.regroup, group.failure = Budget(), None, None
+        group.start_over()
     for worker in _workers(group, tasks):
         if whole:
             group.slots[worker.id.task].ladder.reset()

@@ -10,15 +10,15 @@ from procman.plan import Plan
 from procman.policy import events, hand
 from procman.policy.adopt import Effects, adopt, identity, say
 from procman.policy.census import Census
+from procman.policy.closing import Closing
 from procman.policy.configuration import Configuration
 from procman.policy.deadlines import Deadlines, tell_due
-from procman.policy.drain import Draining
-from procman.policy.ending import Phase, Shutdown, Stock, end_with
-from procman.policy.events import Checked, Extended, Outgrown, Ready, Said, Unready
+from procman.policy.ending import Phase, Stock, end_with
+from procman.policy.follow import follow
 from procman.policy.helpers import Helpers
 from procman.policy.leaders import Leaders
 from procman.policy.operator import Operator
-from procman.policy.order import Goal, Order
+from procman.policy.order import Order
 from procman.policy.probation import Version
 from procman.policy.requests import Accepted, Asked, Departed
 from procman.policy.rollout import roll
@@ -53,18 +53,18 @@ class Manager:
         self._generations: Generations = {}
         self._order = Order(self.groups)
         self._stock, self._upward = Stock(), Upward()
-        self._shutdown, self._draining, self._helpers = Shutdown(), Draining(), Helpers()
+        self._helpers = Helpers()
         self.losses = self._helpers.losses
         self.zygotes = Zygotes(self._helpers)
         self._sockets = Sockets()
         self._operator = Operator()
         self._deadlines = Deadlines()
         self._configuration = Configuration()
-        self._stop_timeout = stop_timeout
+        self._closing = Closing(self._order, self._configuration, self._helpers, stop_timeout)
 
     def deadline(self) -> float | None:
         """The instant at which the manager wants to hear `TimePassed`; None if only events matter."""
-        mine = (self._shutdown.kill_at, self._draining.deadline, self._helpers.deadline, self._configuration.deadline)
+        mine = (*self._closing.deadlines, self._helpers.deadline, self._configuration.deadline)
         return min([time for time in (self._deadlines.least(), *mine) if time is not None], default=None)
 
     def handle(self, event: events.Event, now: float) -> events.Outcome:
@@ -76,7 +76,14 @@ class Manager:
                 self._leaders.ended(event, self.groups, step)
             case events.Forked() | events.Execed() | events.StartFailed():
                 self._leaders.started(event, self.groups, step)
-            case Ready() | Unready() | Checked() | Said() | Extended() | Outgrown():
+            case (
+                events.Ready()
+                | events.Unready()
+                | events.Checked()
+                | events.Said()
+                | events.Extended()
+                | events.Outgrown()
+            ):
                 self._leaders.felt(event, self.groups, step)
             case events.Left() | events.TimePassed() | events.ReopenLog():
                 self._elsewhere(event, step)
@@ -95,7 +102,7 @@ class Manager:
             case events.Due() | events.Demanded():
                 called(event, self.groups if self.phase is Phase.RUNNING else {}, step)
             case events.ShutDown():
-                self._asked_to_stop(event, step)
+                self._closing.asked(event, self, step)
             case Asked() | Departed():
                 self._heard(event, step)
             case _:
@@ -114,18 +121,17 @@ class Manager:
         """What is about no worker in particular."""
         match fact:
             case events.Left():
-                self._drained(self._draining.hear(fact, step), step)
+                self._closing.hear(fact, self, step)
             case events.TimePassed():
                 self._time_passed(step)
             case events.ReopenLog():
                 step.actions.append(fact)
 
     def _time_passed(self, step: Step) -> None:
-        if self._shutdown.overdue(step.now):
-            self._kill_all("the site's stop timeout is over", step)
+        self._closing.overdue(self, step)
         tell_due(self._deadlines, self.groups, step)
         self._helpers.due(step)
-        self._drained(self._draining.due(step), step)
+        self._closing.due(self, step)
 
     def _told_of_helper(self, fact: events.FactOfHelper, step: Step) -> None:
         match fact:
@@ -149,7 +155,7 @@ class Manager:
     def _heard(self, event: Asked | Departed, step: Step) -> None:
         if isinstance(event, Departed):
             self._configuration.loads.forget(event.client)
-        self._asked_to_stop(self._operator.hear(event, self, step), step)
+        self._closing.asked(self._operator.hear(event, self, step), self, step)
         self._open_sockets(step)
 
     # --- configuration -----------------------------------------------------------------------------------
@@ -171,7 +177,7 @@ class Manager:
         elif not goes_on:
             step.notice("config.rejected", "error", result.reason)
             step.actions.append(events.Print(result.diagnostics))
-            self._drain(EXIT_INVALID_CONFIGURATION, result.reason, step)
+            self._closing.drain(self, EXIT_INVALID_CONFIGURATION, result.reason, step)
 
     def apply(self, version: Version, step: Step, back: str = "", fresh: frozenset[str] = frozenset()) -> Effects:
         """Run this plan from now on; `back` is why, if it is one of before. What that does to the groups, of which
@@ -188,10 +194,10 @@ class Manager:
         for name, supervisor in self.groups.items():
             if not self._order.knows(name):
                 supervisor.hand.forget()
-                supervisor.apply(supervisor.plan._replace(workers=0), step)
+                follow(supervisor, supervisor.plan._replace(workers=0), step)
         for group in [self.zygotes.admit(group, self.groups.get(group.name), step) for group in plan.groups]:
             self.groups.setdefault(group.name, Supervisor(group, self._generations))
-            self.groups[group.name].apply(group, step, fresh=group.name in fresh)
+            follow(self.groups[group.name], group, step, fresh=group.name in fresh)
             roll(self.groups[group.name], step)  # before others look whether they may start after it
         for group in plan.groups:
             self._order.release(self.groups[group.name], step)
@@ -202,49 +208,6 @@ class Manager:
         if self.plan is not None and self.phase is Phase.RUNNING:
             followed = [self.groups[group.name].plan for group in self.plan.groups]
             self._sockets.follow(self.plan, followed, step)
-
-    # --- the end -----------------------------------------------------------------------------------------
-
-    def _asked_to_stop(self, wish: events.ShutDown | None, step: Step) -> None:
-        if wish is None:
-            return
-        goal = self._shutdown.ask(wish, step.now)
-        if self.phase is Phase.LOADING:
-            self._drain(0, wish.reason, step)
-        elif self.phase is Phase.RUNNING:
-            self._shut_down(0, wish.reason, step, goal)
-        elif goal is Goal.KILL:
-            self._kill_all(f"{wish.reason}: no grace", step)
-
-    def _shut_down(self, code: int, reason: str, step: Step, goal: Goal = Goal.DOWN) -> None:
-        assert self.plan is not None, "a site stops only after it has started"
-        self.phase = Phase.STOPPING
-        self._configuration.close(step)
-        own = self.plan.stop_timeout
-        self._shutdown.begin(code, reason, self._stop_timeout if own is None else own, step.now)
-        step.notice("site.stopping", "error" if code else "info", reason, digest=self.digest, exit_code=code)
-        for name, group in self.groups.items():
-            group.pursue(goal if goal is Goal.KILL else self._order.goal_at_stop(name), reason, step)
-
-    def _kill_all(self, reason: str, step: Step) -> None:
-        if self.phase is Phase.DRAINING:
-            self._draining.kill(step)
-            return
-        for group in self.groups.values():
-            group.pursue(Goal.KILL, reason, step)
-
-    def _drain(self, code: int, reason: str, step: Step) -> None:
-        """No worker is left, and none will come: end whatever else is left, and then the site."""
-        self.phase = Phase.DRAINING
-        self._configuration.close(step)
-        self._helpers.close()
-        self._draining.begin(code, reason, step, at_once=self._shutdown.at_once)
-
-    def _drained(self, over: bool, step: Step) -> None:
-        if over:
-            self.phase, self.exit_code = Phase.ENDED, self._draining.code
-            fields = {**identity(self.plan, self.digest), "orphans": self.census.orphans}
-            self.last_word = self._draining.last_word(fields, step)
 
     def _follow(self, step: Step) -> None:
         """Carry what changed in one group to those that depend on it, and to the site."""
@@ -258,7 +221,7 @@ class Manager:
             if not planned and not group.slots:
                 del self.groups[name]
             if self.phase is Phase.RUNNING and planned and (ending := end_with(group, self.plan, self._stock)):
-                self._shut_down(*ending, step)
+                self._closing.begin(self, *ending, step)
             if self.phase is Phase.RUNNING:
                 for one in (name, *self._order.dependents(name)) if planned else ():
                     self._order.release(self.groups[one], step)
@@ -267,6 +230,6 @@ class Manager:
         if self._stock.busy:
             return
         if self.phase is Phase.STOPPING:
-            self._drain(self._shutdown.code, self._shutdown.reason, step)
+            self._closing.goes_on(self, step)
         elif self.phase is Phase.RUNNING and not self._configuration.loads.busy:
-            self._drain(*self._stock.outcome, step)
+            self._closing.drain(self, *self._stock.outcome, step)

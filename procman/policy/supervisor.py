@@ -7,20 +7,19 @@ from __future__ import annotations
 
 from procman import words
 from procman.plan import GroupPlan, Launch
-from procman.policy import pulse, recycle, successor
-from procman.policy.edition import why_stale
+from procman.policy import pulse, successor
 from procman.policy.events import Exit, Exited, StartFailed, State
 from procman.policy.hand import Hand, keeps_up
 from procman.policy.hand import start as start_anew
 from procman.policy.order import Goal
 from procman.policy.regroup import Regroup
 from procman.policy.restart import Budget, Ending, Failure, Fate, describe
-from procman.policy.rollout import Rollout, begin
+from procman.policy.rollout import Rollout
 from procman.policy.runs import Runs
 from procman.policy.slot import Slot
 from procman.policy.step import Step
 from procman.policy.verdict import conclude, settle
-from procman.policy.worker import LIVE, Generations, Worker, is_up
+from procman.policy.worker import LIVE, Generations, Worker
 
 
 class Supervisor:
@@ -79,45 +78,14 @@ class Supervisor:
 
     # --- wishes ------------------------------------------------------------------------------------------
 
-    def apply(self, plan: GroupPlan, step: Step, *, fresh: bool = False) -> None:
-        """Follow a new plan: only what changed moves. Anything but a new count, or `fresh`, gives a fresh budget."""
-        old, self.plan = self.plan, (plan := self.hand.follow(plan))
-        changed = fresh or plan != old._replace(workers=plan.workers, auto=plan.auto)
-        if changed:
-            self.budget, self.regroup, self.failure = Budget(), None, None
-        self.runs.follow(old, self)
-        if self.goal is Goal.WAIT:
-            met = {need for need in old.after if need[0] not in self.waits_for}
-            self.waits_for = dict([need for need in plan.after if need not in met])
-        for slot in self.slots:
-            self._follow_plan(slot, changed, step)
-        self.fill()
-        stale = [slot.worker for slot in self.slots if slot.worker.launch != plan.launch and is_up(slot.worker)]
-        if changed:  # else a replacement that has halted stays so
-            begin(self, stale, why_stale(stale[0].launch, plan.launch) if stale else "")
-        self.pursue(self.goal, "the configuration changed", step)
+    def start_over(self) -> None:
+        """Have a fresh budget, and no failure so far."""
+        self.budget, self.regroup, self.failure = Budget(), None, None
 
     def fill(self) -> None:
         """Have a slot for every worker that is planned."""
         for task in range(len(self.slots), self.plan.workers):
             self.slots.append(Slot(Worker(self.plan, task, self.tally, self.generations)))
-
-    def _follow_plan(self, slot: Slot, changed: bool, step: Step) -> None:
-        """Let a slot that rests, or waits, begin anew where the change gives it a reason to."""
-        for worker in slot.workers:
-            if worker.launch == self.plan.launch and worker.state is not State.STOPPING:
-                worker.stop = self.plan.stop
-            recycle.follow(worker, self.plan.recycle, step)
-        worker = slot.worker
-        stale = worker.launch != self.plan.launch
-        if not changed:
-            return
-        slot.ladder.reset()
-        if worker.fate and (worker.fate.to is not State.EXITED or stale):
-            worker.fate = Fate(State.STOPPED, "")  # a verdict under the old plan is void
-        rests = worker.state in (State.BACKOFF, State.FAILED) or (worker.state is State.EXITED and stale)
-        if rests and self.wants(worker):
-            worker.start(self.plan, "the configuration changed", step)
 
     def block(self, reason: str | None, step: Step) -> None:
         """Note that what it waits for can never come, or that it may again."""

@@ -14,6 +14,7 @@ from procman.lean import TYPE_CHECKING
 from procman.plan import GroupPlan, Launch
 from procman.policy.edition import configured
 from procman.policy.events import HelperFailed, HelperReady, Spawn, State, ZygoteOrder
+from procman.policy.follow import follow
 from procman.policy.helpers import Helpers
 from procman.policy.order import Goal
 from procman.policy.step import Step
@@ -67,7 +68,7 @@ class Zygotes:
         if group.coming == launch:
             group.coming = None
             self._retire(group, fact.name, step)
-            group.apply(group.plan._replace(launch=launch, workers=group.hand.file_workers), step)
+            follow(group, group.plan._replace(launch=launch, workers=group.hand.file_workers), step)
 
     def failed(self, fact: HelperFailed, groups: Mapping[str, Supervisor], step: Step) -> None:
         """A zygote cannot be one. It is tried again when a worker is to start from it."""
