@@ -13,7 +13,7 @@ from typing import NamedTuple as Real
 
 import pytest
 
-from procman.lean import NamedTuple, assert_never
+from procman.lean import NamedTuple, assert_never, suppress
 
 
 class Point(NamedTuple):
@@ -79,6 +79,18 @@ def test_a_field_that_is_not_there_cannot_be_replaced_nor_any_be_changed() -> No
         point.x = 2
     with pytest.raises(AttributeError):
         point.other = 2
+
+
+def test_only_errors_that_are_named_are_suppressed() -> None:
+    done = []
+    for error in (None, FileNotFoundError, PermissionError):
+        with suppress(FileNotFoundError, PermissionError):
+            if error is not None:
+                raise error
+            done.append("through")
+    with pytest.raises(ValueError, match="another"), suppress(OSError):
+        raise ValueError("another")
+    assert done == ["through"]
 
 
 def test_a_case_that_was_proved_impossible_is_told_if_it_comes() -> None:
