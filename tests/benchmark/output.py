@@ -87,11 +87,12 @@ def latency_and_idle() -> None:
         late = []
         with os.fdopen(read, "rb") as lines, running(Path(name), command, 1, '"prefix"', write) as core:
             os.close(write)
+            pump = pump_of(core, 1)
+            time.sleep(0.5)
             gate.open("wb").close()
             for _ in range(LATENCIES):
                 line = lines.readline()
                 late.append((time.monotonic_ns() - int(line.split()[-1])) / 1e6)
-            pump = pump_of(core, 1)
             time.sleep(0.5)
             before = _wakeups(pump)
             time.sleep(IDLE_S)
