@@ -22,7 +22,7 @@ from tests.config.sites import LEAST, heads, load, places, plan_of, said, write
 
 ROOT = str(Path(procman.__file__).parents[1])
 GOLDEN = Path(__file__).parent / "golden"
-DEADLINE = 30
+DEADLINE = 120
 MIB = 1024 * 1024
 
 
