@@ -189,7 +189,8 @@ class Pump:
             return
         self._send({"do": "ring", "size": self._order.ring})
         state = [self._state] if self._state >= 0 else []
-        self._send({"do": "begin", "site": self._order.site, "colour": self.colour}, state)
+        order = self._order
+        self._send({"do": "begin", "site": order.site, "colour": self.colour, "widest": order.widest}, state)
         for run in self._runs.values():
             if run.pid is not None:
                 self.open(run)

@@ -5,8 +5,8 @@ It is a socket of packets, so a message is whole, and its descriptors come with 
 
 From the core, each with `do`:
 
-    begin    first of all but `ring`: `site`, `colour`. Descriptor, perhaps: the state of a former pump. The answer is
-             `begun`
+    begin    first of all but `ring`: `site`, `colour`, `widest` (characters of the longest name before a line).
+             Descriptor, perhaps: the state of a former pump. The answer is `begun`
     open     a worker has begun: `id`, `worker` (group, task, generation), `pid`, `streams`, `output` (an OutputPlan),
              `ready` (a regular expression, or ""), `again` if a pump that had it was killed. Descriptors: the reading
              end of a pipe for each stream

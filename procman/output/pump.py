@@ -167,7 +167,9 @@ class Pump:
     def _obey(self, message: Message, descriptors: list[int]) -> None:
         match message["do"]:
             case "begin":
-                sinks = Sinks(message["site"], os.dup(_STDOUT), message["colour"], self._poller, time.time_ns)
+                sinks = Sinks(
+                    message["site"], os.dup(_STDOUT), message["colour"], message["widest"], self._poller, time.time_ns
+                )
                 sinks.opened = self._opened
                 self._workers = Workers(sinks, self._pipes, self._rings)
                 if descriptors:

@@ -26,11 +26,13 @@ Spec = dict[str, Any]
 class Sinks:
     """All outlets of a pump, by name."""
 
-    def __init__(self, site: str, stdout: int, colour: bool, waiting: Waiting, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, site: str, stdout: int, colour: bool, widest: int, waiting: Waiting, clock: Callable[[], int]
+    ) -> None:
         """`stdout` is procman's; None of the outlets ever makes it non-blocking for others."""
         self._site, self._stdout, self._colour = site, stdout, colour
         self._waiting, self._clock = waiting, clock
-        self._column = Column()
+        self._column = Column(widest)
         self._outlets: dict[str, Outlet] = {}
         self._users: dict[str, int] = {}
         self._unused: set[str] = set()

@@ -114,8 +114,9 @@ class Column:
 
     __slots__ = ("_groups", "width")
 
-    def __init__(self) -> None:
-        self.width = 0
+    def __init__(self, widest: int = 0) -> None:
+        """`widest`: characters of the longest name, as far as it is known."""
+        self.width = min(_NAME_MOST, widest)
         self._groups: dict[str, int] = {}
 
     def widen(self, label: str) -> None:

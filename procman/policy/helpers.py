@@ -152,10 +152,13 @@ def calendar_of(plan: Plan) -> Calendar | None:
 
 def pump_of(plan: Plan) -> PumpRules | None:
     """The order of the pump, which reads what workers say; None where all write for themselves, and nobody looks."""
-    outputs = [group.launch.output for group in plan.groups]
-    kinds = {sink.kind for output in outputs for sink in (output.stdout, output.stderr)}
+    kinds = [{group.launch.output.stdout.kind, group.launch.output.stderr.kind} for group in plan.groups]
     looks = any(group.ready and group.ready.by == "log" for group in plan.groups)
-    return PumpRules(plan.name, plan.output_ring) if looks or kinds - {"inherit", "null"} else None
+    if not looks and not set().union(*kinds) - {"inherit", "null"}:
+        return None
+    named = [group for group, its in zip(plan.groups, kinds, strict=True) if "prefix" in its]
+    widest = max((len(f"{group.name}.{max(group.workers, 1) - 1}") for group in named), default=0)
+    return PumpRules(plan.name, plan.output_ring, widest)
 
 
 def watch_list_of(plan: Plan) -> WatchList | None:

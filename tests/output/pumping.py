@@ -91,7 +91,7 @@ class Core:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, former)
             theirs.close()
-        self.send({"do": "begin", "site": "shop", "colour": self.colour}, [] if state is None else [state])
+        self.send({"do": "begin", "site": "shop", "colour": self.colour, "widest": 0}, [] if state is None else [state])
         if state is not None:
             os.close(state)
 

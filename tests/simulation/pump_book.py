@@ -21,7 +21,9 @@ class PumpBook:
         sinks = [sink for group in plan.groups for sink in (group.launch.output.stdout, group.launch.output.stderr)]
         looked_at = any(group.ready is not None and group.ready.by == "log" for group in plan.groups)
         if looked_at or any(sink.kind not in ("inherit", "null") for sink in sinks):
-            self.wanted = PumpRules(plan.name, plan.output_ring)
+            groups = [group for group in plan.groups if "prefix" in repr(group.launch.output)]
+            names = ["", *(f"{group.name}.{max(group.workers - 1, 0)}" for group in groups)]
+            self.wanted = PumpRules(plan.name, plan.output_ring, len(max(names, key=len)))
 
     def run(self, order: PumpRules, now: float, slack: float) -> str | None:
         """It is started or told; what is wrong with that."""

@@ -16,7 +16,7 @@ FAULTS = {
         "    if pump := pump_of(plan):",
         '    helpers.drop("pump", step)\n    if pump := pump_of(plan):',
     ),
-    "nobody looks for a line": ("if looks or kinds", "if kinds"),
+    "nobody looks for a line": ("if not looks and not set()", "if not set()"),
     "a fallen pump is not replaced": ("helper.deadline = step.now + delay", "helper.deadline = None"),
     "an old ring for ever": ("elif order != helper.order:", "elif False:"),
 }

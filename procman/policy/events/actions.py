@@ -105,6 +105,8 @@ class PumpRules(NamedTuple):
 
     site: str
     ring: int
+    widest: int = 0
+    """Characters of the longest name that is put before a worker's lines: they are aligned from the first one on."""
 
 
 class WatchList(NamedTuple):
