@@ -51,26 +51,26 @@ ROOMS: dict[str, Room] = {
     "plan.changes": room(libraries=PURE | {"json", "hashlib"}),
     "policy": room("plan", "words", libraries=PURE),
     "kernel": room("plan", "words", "policy.events", "policy.requests", libraries=LEAN),
-    "kernel.privileges": room("plan", "words", libraries=LEAN | {"ctypes"}),
-    "kernel.channel": room("plan", "words", "policy.events", libraries=LEAN | {"_socket"}),
+    "kernel.spawn.privileges": room("plan", "words", libraries=LEAN | {"ctypes"}),
+    "kernel.spawn.channel": room("plan", "words", "policy.events", libraries=LEAN | {"_socket"}),
     "kernel.caller": room(libraries=LEAN | {"fcntl"}),
-    "kernel.orphans": room(libraries=LEAN | {"ctypes"}),
-    "kernel.terminal": room(libraries=LEAN | {"fcntl", "termios"}),
-    "kernel.probes": room("plan", "words", "policy.events", libraries=LEAN | {"_socket"}),
-    "kernel.notify": room(libraries=LEAN | {"_socket"}),
-    "kernel.notify_place": room(libraries=LEAN | {"fcntl"}),
-    "kernel.listener": room("plan", libraries=LEAN | {"_socket"}),
+    "kernel.proc.orphans": room(libraries=LEAN | {"ctypes"}),
+    "kernel.init.terminal": room(libraries=LEAN | {"fcntl", "termios"}),
+    "kernel.health.probes": room("plan", "words", "policy.events", libraries=LEAN | {"_socket"}),
+    "kernel.health.notify": room(libraries=LEAN | {"_socket"}),
+    "kernel.health.notify_place": room(libraries=LEAN | {"fcntl"}),
+    "kernel.sockets.listener": room("plan", libraries=LEAN | {"_socket"}),
     "kernel.upward": room("policy.events", libraries=LEAN | {"_socket"}),
-    "kernel.spawn": room("plan", "words", "policy.events", libraries=LEAN | {"_posixsubprocess"}),
-    "kernel.zygote": room("plan", "policy.events", libraries=LEAN | {"_socket"}),
-    "kernel.simulated": room("plan", "policy.events", libraries=PURE | {"random"}),
-    "kernel.population": room("plan", "policy.events", libraries=PURE | {"random"}),
-    "kernel.timetable": room("plan", "policy.events", libraries=PURE | {"random"}),
-    "kernel.nursery": room("policy.events", libraries=PURE | {"random"}),
-    "kernel.script": room("plan", "policy.events", "policy.requests", libraries=PURE | {"random"}),
+    "kernel.spawn.spawn": room("plan", "words", "policy.events", libraries=LEAN | {"_posixsubprocess"}),
+    "kernel.spawn.zygote": room("plan", "policy.events", libraries=LEAN | {"_socket"}),
+    "kernel.world.simulated": room("plan", "policy.events", libraries=PURE | {"random"}),
+    "kernel.world.population": room("plan", "policy.events", libraries=PURE | {"random"}),
+    "kernel.world.timetable": room("plan", "policy.events", libraries=PURE | {"random"}),
+    "kernel.world.nursery": room("policy.events", libraries=PURE | {"random"}),
+    "kernel.world.script": room("plan", "policy.events", "policy.requests", libraries=PURE | {"random"}),
     "control": room(
         "kernel.loop",
-        "kernel.poller",
+        "kernel.wait.poller",
         "log",
         "plan",
         "words",
@@ -88,10 +88,10 @@ ROOMS: dict[str, Room] = {
     "watch": room("watched", libraries=ANY | {"watchdog"}),
     "watched": room(libraries=ANY),
     "scheduler": room(libraries=ANY | {"cronsim"}),
-    "output": room("kernel.poller", "words", libraries=ANY),
+    "output": room("kernel.wait.poller", "words", libraries=ANY),
     "log": room("plan", "screen", "words", "policy.events", libraries=LEAN),
     "config": room("plan", "words", libraries=ANY | {"pydantic", "pydantic_core", "tomli", "dotenv", "cronsim"}),
-    "config.foresight": room("kernel.hierarchy", "plan", "words", libraries=ANY),
+    "config.foresight": room("kernel.proc.hierarchy", "plan", "words", libraries=ANY),
     "config.model": room("plan", "words", libraries=PURE | {"pydantic", "re"}),
     "config.compile": room("plan", libraries=PURE | {"os"}),
     "prefork": room(
@@ -110,13 +110,16 @@ ROOMS: dict[str, Room] = {
         "words",
         libraries=ANY,
     ),
-    "cli.up": room("kernel.environment", "kernel.orphans", libraries=ANY),
+    "cli.up": room("kernel.spawn.environment", "kernel.proc.orphans", libraries=ANY),
     "cli.logs": room("config", "control", "output", "screen", libraries=ANY),
     "cli.core": room("__version__", "control", "kernel", "log", "policy", "screen", libraries=LEAN),
     "cli.init": room("kernel", libraries=LEAN),
-    "cli.scripts": room("kernel.command", libraries=LEAN | {"binascii", "site"}),
+    "cli.scripts": room("kernel.init.command", libraries=LEAN | {"binascii", "site"}),
 }
 """By name; the longest that fits a module counts."""
+
+KERNEL = ("proc", "wait", "spawn", "guard", "output", "sockets", "health", "tree", "helpers", "init", "world")
+"""The rooms of the kernel, from the ground up."""
 
 MODULES = sorted((ROOT / "procman").rglob("*.py"))
 
@@ -163,6 +166,15 @@ def forbidden(path: Path) -> list[str]:
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_a_module_imports_only_what_its_room_may(path: Path) -> None:
     assert forbidden(path) == []
+
+
+def test_a_room_of_the_kernel_imports_none_above_it() -> None:
+    kernel = ROOT / "procman" / "kernel"
+    assert {path.parent.name for path in kernel.glob("*/*.py")} == set(KERNEL)
+    for level, name in enumerate(KERNEL):
+        for path in (kernel / name).glob("*.py"):
+            inside = [imported for imported in imports_of(path) if within(imported, "procman.kernel")]
+            assert [imported for imported in inside if imported.split(".")[2] not in KERNEL[: level + 1]] == [], path
 
 
 def test_every_room_is_there() -> None:

@@ -17,13 +17,13 @@ from procman.control.server import Server
 from procman.control.site import Controlled
 from procman.kernel import loop
 from procman.kernel.caller import Caller, keep_standard_error
-from procman.kernel.descriptors import seal_descriptors
 from procman.kernel.linux import LinuxKernel
 from procman.kernel.listening import Listening
-from procman.kernel.poller import Poller
-from procman.kernel.sockets import Sockets, from_above
+from procman.kernel.proc.descriptors import seal_descriptors
+from procman.kernel.sockets.sockets import Sockets, from_above
 from procman.kernel.tails import Tails
 from procman.kernel.upward import Upward
+from procman.kernel.wait.poller import Poller
 from procman.lean import TYPE_CHECKING, suppress
 from procman.log import Log, termination
 from procman.policy.events import Load, Notice

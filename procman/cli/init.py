@@ -10,13 +10,13 @@ import sys
 
 import procman
 from procman import cli
-from procman.kernel.command import Environment, environment_of_caller, execute_file
+from procman.kernel.init.command import Environment, environment_of_caller, execute_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
 
-    from procman.kernel.init import Options
+    from procman.kernel.init.init import Options
 else:
     import _signal as signal  # builtin: no signal.py that lies around can be taken for it
 
@@ -97,7 +97,7 @@ def resume(mask: str, *argv: str) -> int:
 
 
 def run_here(argv: list[str], mask: set[int], environment: Environment) -> int:
-    from procman.kernel.init import Init, Options, write
+    from procman.kernel.init.init import Init, Options, write
 
     options = Options()
     try:

@@ -19,8 +19,8 @@ from typing import Any, NoReturn
 import procman
 from procman.cli.arguments import add_configuration, configuration
 from procman.cli.main import EXIT_CODES, Parser
-from procman.kernel import orphans
-from procman.kernel.environment import base_environment
+from procman.kernel.proc import orphans
+from procman.kernel.spawn.environment import base_environment
 
 BOOT = "import os, sys; sys.path.append(sys.argv[1]); from procman.cli.core import main; os._exit(main(sys.argv[2]))"
 """The program of the core: isolated from the environment and without site-packages, so told where procman is.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from procman import plan
-from procman.kernel import hierarchy
+from procman.kernel.proc import hierarchy
 from procman.words import CAPABILITIES
 
 _CONTROLLERS = frozenset({"memory", "cpu", "pids"})

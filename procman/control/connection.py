@@ -10,7 +10,7 @@ from collections.abc import Callable
 from errno import EAGAIN
 
 from procman.control.wire import MAX_REQUEST
-from procman.kernel.poller import READ, WRITE, Poller
+from procman.kernel.wait.poller import READ, WRITE, Poller
 from procman.lean import suppress
 from procman.policy.events import Record, Transition
 

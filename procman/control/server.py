@@ -20,7 +20,7 @@ from procman.control import protocol
 from procman.control.connection import Connection, turn_away
 from procman.control.protocol import Compile, End, ShowEvents, ShowLogs
 from procman.control.wire import MAX_REQUEST, VERSION, ProtocolError
-from procman.kernel.poller import READ, Poller
+from procman.kernel.wait.poller import READ, Poller
 from procman.lean import TYPE_CHECKING, Protocol, suppress
 from procman.log.jsonl import JsonLines
 from procman.policy.events import LoadFailed, Record

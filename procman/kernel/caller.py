@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Callable
 
-from procman.kernel.poller import Poller
+from procman.kernel.wait.poller import Poller
 from procman.lean import suppress
 
 _ONLY_HANG_UP = 0

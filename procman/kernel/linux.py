@@ -10,28 +10,28 @@ from collections import deque
 from collections.abc import Sequence
 from time import monotonic
 
-from procman.kernel.alarms import Alarms
-from procman.kernel.capture import Capture
-from procman.kernel.cgroup import Cgroups
-from procman.kernel.checks import Checks
-from procman.kernel.descriptors import raise_limit, seal_descriptors
-from procman.kernel.drain import Drain as Draining
-from procman.kernel.given import Provider
-from procman.kernel.guard import Guard as Guarding
-from procman.kernel.helpers import Helpers
-from procman.kernel.kinds import helper_kinds
-from procman.kernel.loaders import Loaders
-from procman.kernel.lookout import Lookout
-from procman.kernel.main_pid import MainPids
-from procman.kernel.poller import Poller
-from procman.kernel.pump import Pump
-from procman.kernel.reaper import Reaper
-from procman.kernel.scales import Scales
-from procman.kernel.signals import SignalPipe
-from procman.kernel.spawn import Spawner
-from procman.kernel.starter import Starter, draw
-from procman.kernel.timers import Timers
-from procman.kernel.trees import Trees
+from procman.kernel.guard.guard import Guard as Guarding
+from procman.kernel.health.checks import Checks
+from procman.kernel.health.scales import Scales
+from procman.kernel.helpers.helpers import Helpers
+from procman.kernel.helpers.kinds import helper_kinds
+from procman.kernel.helpers.loaders import Loaders
+from procman.kernel.output.capture import Capture
+from procman.kernel.output.pump import Pump
+from procman.kernel.proc.descriptors import raise_limit, seal_descriptors
+from procman.kernel.spawn.given import Provider
+from procman.kernel.spawn.spawn import Spawner
+from procman.kernel.spawn.starter import Starter, draw
+from procman.kernel.tree.cgroup import Cgroups
+from procman.kernel.tree.drain import Drain as Draining
+from procman.kernel.tree.lookout import Lookout
+from procman.kernel.tree.main_pid import MainPids
+from procman.kernel.tree.reaper import Reaper
+from procman.kernel.tree.trees import Trees
+from procman.kernel.wait.alarms import Alarms
+from procman.kernel.wait.poller import Poller
+from procman.kernel.wait.signals import SignalPipe
+from procman.kernel.wait.timers import Timers
 from procman.lean import Protocol, assert_never
 from procman.plan import LogPlan
 from procman.policy.events import (

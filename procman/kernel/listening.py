@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from procman.kernel.listener import ListenError
 from procman.kernel.loop import Kernel
-from procman.kernel.poller import READ, Poller
-from procman.kernel.sockets import Sockets
+from procman.kernel.sockets.listener import ListenError
+from procman.kernel.sockets.sockets import Sockets
+from procman.kernel.wait.poller import READ, Poller
 from procman.lean import Protocol
 from procman.plan import Listen
 from procman.policy.events import (

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from time import monotonic_ns
 
 from procman.kernel.loop import Kernel
-from procman.kernel.poller import WRITE, Poller
+from procman.kernel.wait.poller import WRITE, Poller
 from procman.lean import suppress
 from procman.policy.events import Action, Event, Report, TimePassed
 

@@ -1,7 +1,7 @@
 """What the core and the pump say to each other: JSON objects with descriptors, over one socket. Pure but for that.
 
 It is a socket of packets, so a message is whole, and its descriptors come with it; the core's end of it is
-`kernel/channel.py`, what it says `kernel/pump.py`. Neither end ever waits for the other.
+`kernel/spawn/channel.py`, what it says `kernel/output/pump.py`. Neither end ever waits for the other.
 
 From the core, each with `do`:
 

@@ -17,7 +17,7 @@ from collections import deque
 from itertools import chain
 from typing import NoReturn
 
-from procman.kernel.poller import READ, WRITE, Poller
+from procman.kernel.wait.poller import READ, WRITE, Poller
 from procman.output.framing import Lines
 from procman.output.outlet import Outlet
 from procman.output.pipes import Pipe, Pipes

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from procman.kernel.poller import READ, Poller
+from procman.kernel.wait.poller import READ, Poller
 from procman.output.backlog import Lane
 from procman.output.outlet import Outlet
 from procman.output.pipes import Pipe, Pipes

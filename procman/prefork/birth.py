@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple, NoReturn
 
-from procman.kernel import reasons
-from procman.kernel.orphans import die_with_parent
-from procman.kernel.secrets import MOST_BYTES
+from procman.kernel.proc import reasons
+from procman.kernel.proc.orphans import die_with_parent
+from procman.kernel.spawn.secrets import MOST_BYTES
 from procman.prefork.safety import reseed
 
 RESERVED = range(3, 32)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from procman.kernel.poller import Poller
+from procman.kernel.wait.poller import Poller
 from procman.log.jsonl import JsonLines
 from procman.log.writer import Writer
 from procman.policy.events import Notice, Record

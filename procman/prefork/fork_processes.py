@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from procman import worker
 from procman.kernel import loop
-from procman.kernel.poller import Poller
+from procman.kernel.wait.poller import Poller
 from procman.plan import Plan
 from procman.policy.events import Load, Record, ShutDown
 from procman.policy.manager import Manager

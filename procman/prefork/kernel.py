@@ -15,8 +15,8 @@ from time import monotonic
 from typing import assert_never
 
 from procman import words
-from procman.kernel import reasons
-from procman.kernel.orphans import die_with_parent
+from procman.kernel.proc import reasons
+from procman.kernel.proc.orphans import die_with_parent
 from procman.plan import Plan
 from procman.policy.events import (
     Action,

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from signal import SIG_BLOCK, SIG_IGN, SIG_SETMASK, SIGCHLD, SIGINT, SIGTERM, pthread_sigmask
 
-from procman.kernel.poller import READ, Poller
+from procman.kernel.wait.poller import READ, Poller
 
 _ALL = signal.valid_signals()
 

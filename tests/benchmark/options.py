@@ -12,11 +12,11 @@ import subprocess
 import sys
 from time import perf_counter
 
-from procman.kernel.fork import answer
-from procman.kernel.given import NOTHING, Given
-from procman.kernel.hierarchy import home, remove_all
-from procman.kernel.program import SpawnError
-from procman.kernel.spawn import Spawner
+from procman.kernel.proc.hierarchy import home, remove_all
+from procman.kernel.spawn.fork import answer
+from procman.kernel.spawn.given import NOTHING, Given
+from procman.kernel.spawn.program import SpawnError
+from procman.kernel.spawn.spawn import Spawner
 from procman.plan import Launch, Limit, Privileges
 from procman.policy.events import WorkerId
 

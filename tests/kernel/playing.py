@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from procman.kernel.descriptors import seal_descriptors
 from procman.kernel.linux import LinuxKernel
-from procman.kernel.poller import Poller
+from procman.kernel.proc.descriptors import seal_descriptors
+from procman.kernel.wait.poller import Poller
 from procman.plan import Launch, LogPlan
 from procman.policy.events import Action, Event, Record, Signal, Spawn, TimePassed, WorkerId
 

@@ -6,7 +6,7 @@ import os
 import random
 import signal
 
-from procman.kernel.adopted import ChildList
+from procman.kernel.tree.adopted import ChildList
 from tests.kernel.playing import play
 
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 import pytest
 
-from procman.kernel import channel
-from procman.kernel.channel import MAX_MESSAGE, MAX_QUEUED, Channel, argv
-from procman.kernel.poller import Poller
-from procman.kernel.spawn import HELPERS_ARE_DEAF_TO, Spawner
+from procman.kernel.spawn import channel
+from procman.kernel.spawn.channel import MAX_MESSAGE, MAX_QUEUED, Channel, argv
+from procman.kernel.spawn.spawn import HELPERS_ARE_DEAF_TO, Spawner
+from procman.kernel.wait.poller import Poller
 from tests.kernel.playing import ROOT, play
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
-from procman.kernel.fork import answer
-from procman.kernel.given import Given, gather
-from procman.kernel.spawn import Spawner
+from procman.kernel.spawn.fork import answer
+from procman.kernel.spawn.given import Given, gather
+from procman.kernel.spawn.spawn import Spawner
 from procman.policy.events import Spawn, WorkerId
 from tests.kernel.playing import launch, play
 

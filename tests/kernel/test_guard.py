@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from procman.kernel import account, hierarchy, processes
-from procman.kernel.guard import Guard
-from procman.kernel.spawn import Spawner
+from procman.kernel.guard import account
+from procman.kernel.guard.guard import Guard
+from procman.kernel.proc import hierarchy, processes
+from procman.kernel.spawn.spawn import Spawner
 from procman.plan import Stop
 from procman.policy.events import GuardRules
 from tests.cli.procmans import DEADLINE_S, Procman, on_pipe
@@ -295,10 +296,11 @@ def test_the_account_has_a_record_for_each_who_is_there_and_its_present_rule() -
 
 
 def test_the_guard_imports_next_to_nothing() -> None:
-    program = "import sys; sys.path.append('.'); import procman.kernel.guard_process; print(*sys.modules)"
+    program = "import sys; sys.path.append('.'); import procman.kernel.guard.guard_process; print(*sys.modules)"
     command = [sys.executable, "-I", "-S", "-c", program]
     loaded = set(
         subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=DEADLINE_S).stdout.decode().split()
     )
-    assert loaded & {"signal", "typing", "enum", "re", "contextlib", "collections", "procman.kernel.spawn"} == set()
+    unwanted = {"signal", "typing", "enum", "re", "contextlib", "collections", "procman.kernel.spawn.spawn"}
+    assert loaded & unwanted == set()
     assert select.__name__ in loaded

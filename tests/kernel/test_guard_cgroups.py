@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from procman.kernel import hierarchy, processes
+from procman.kernel.proc import hierarchy, processes
 from tests.cli.procmans import DEADLINE_S, on_pipe
 from tests.kernel.playing import play
 from tests.kernel.test_guard import NAME, directories, gone, group, guard_of, kill_core, shell, site

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from procman.kernel import account, processes
-from procman.kernel.account import Entry
-from procman.kernel.guarded import Tree
+from procman.kernel.guard import account
+from procman.kernel.guard.account import Entry
+from procman.kernel.guard.guarded import Tree
+from procman.kernel.proc import processes
 from tests.cli.procmans import on_pipe
 from tests.kernel.test_guard import group, guard_of, kill_core, site
 from tests.site.sites import python

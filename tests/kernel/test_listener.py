@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from procman.kernel.listener import LONGEST_PATH, Listener, ListenError, adopt, open_listener
+from procman.kernel.sockets.listener import LONGEST_PATH, Listener, ListenError, adopt, open_listener
 from procman.plan import Listen
 
 TCP = Listen("web", "tcp", "127.0.0.1")
@@ -203,7 +203,7 @@ def test_an_address_of_no_interface_is_an_error() -> None:
 def test_what_only_root_may_do_is_said_to_others(tmp_path: Path) -> None:
     program = f"""
 import os, sys; sys.path.append({str(Path(__file__).parents[2])!r})
-from procman.kernel.listener import ListenError, open_listener
+from procman.kernel.sockets.listener import ListenError, open_listener
 from procman.plan import Listen
 os.setgroups([]); os.setresgid(*[54321] * 3); os.setresuid(*[54321] * 3)
 for listen in (Listen("a", "unix", {str(tmp_path / "a")!r}), Listen("b", "unix", "/tmp/procman-given-away", uid=1)):

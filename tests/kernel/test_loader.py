@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from procman.kernel.loader import LACKS
-from procman.kernel.spawn import Spawner
+from procman.kernel.helpers.loader import LACKS
+from procman.kernel.spawn.spawn import Spawner
 from procman.plan import GroupPlan, Launch, Plan, to_json
 from procman.policy.events import Exited, Loaded, LoadFailed, RunLoader
 from tests.kernel.playing import Stage, play, spawn

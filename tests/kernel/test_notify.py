@@ -16,11 +16,11 @@ from typing import NamedTuple
 
 import pytest
 
-from procman.kernel import notify
-from procman.kernel.alarms import Alarms
-from procman.kernel.notify import LONGEST, Mouth
-from procman.kernel.notify_place import Place
-from procman.kernel.poller import Poller
+from procman.kernel.health import notify
+from procman.kernel.health.notify import LONGEST, Mouth
+from procman.kernel.health.notify_place import Place
+from procman.kernel.wait.alarms import Alarms
+from procman.kernel.wait.poller import Poller
 
 DEADLINE_S = 60.0
 SAY = (

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from procman.kernel.notify_place import NAME, Place, sweep
+from procman.kernel.health.notify_place import NAME, Place, sweep
 
 
 @pytest.fixture

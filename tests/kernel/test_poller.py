@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from procman.kernel.poller import READ, WRITE, Poller
+from procman.kernel.wait.poller import READ, WRITE, Poller
 
 Pipe = tuple[int, int]
 

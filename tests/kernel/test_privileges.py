@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from procman.kernel.fork import answer
-from procman.kernel.privileges import assume
-from procman.kernel.spawn import Spawner
+from procman.kernel.spawn.fork import answer
+from procman.kernel.spawn.privileges import assume
+from procman.kernel.spawn.spawn import Spawner
 from procman.plan import Limit, Privileges
 from procman.policy.events import Exited, Forked, StartFailed, WorkerId
 from tests.kernel.playing import SLEEP, Stage, launch, play, spawn

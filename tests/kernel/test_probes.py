@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import pytest
 
-from procman.kernel.alarms import Alarms
-from procman.kernel.asking import Asking
-from procman.kernel.poller import READ, Poller
-from procman.kernel.probes import LONGEST_STATUS_LINE, Connection
+from procman.kernel.health.asking import Asking
+from procman.kernel.health.probes import LONGEST_STATUS_LINE, Connection
+from procman.kernel.wait.alarms import Alarms
+from procman.kernel.wait.poller import READ, Poller
 from procman.plan.target import Target, http_target, tcp_target
 
 DEADLINE_S = 60.0

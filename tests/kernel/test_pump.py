@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from procman.kernel.captured import Run
-from procman.kernel.poller import Poller
-from procman.kernel.pump import Pump
-from procman.kernel.spawn import Spawner
+from procman.kernel.output.captured import Run
+from procman.kernel.output.pump import Pump
+from procman.kernel.spawn.spawn import Spawner
+from procman.kernel.wait.poller import Poller
 from procman.plan import Output, Sink
 from procman.policy.events import PumpRules, WorkerId
 

@@ -9,8 +9,8 @@ from time import monotonic
 
 import pytest
 
-from procman.kernel.alarms import Alarms
-from procman.kernel.scales import Scales, resident
+from procman.kernel.health.scales import Scales, resident
+from procman.kernel.wait.alarms import Alarms
 from procman.policy.events import Event, Outgrown, Weigh, WorkerId
 
 WORKER = WorkerId("a", 0, 1)

@@ -10,9 +10,9 @@ from time import monotonic
 
 import pytest
 
-from procman.kernel.alarms import Alarms
-from procman.kernel.poller import Poller
-from procman.kernel.speech import LONGEST_STATUS, Speech
+from procman.kernel.health.speech import LONGEST_STATUS, Speech
+from procman.kernel.wait.alarms import Alarms
+from procman.kernel.wait.poller import Poller
 from procman.plan import Health, Launch, Ready
 from procman.policy.events import Checked, Event, Extended, Said, Spawn, WorkerId
 

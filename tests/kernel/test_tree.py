@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from procman.kernel import processes
-from procman.kernel.memory import Memory
-from procman.kernel.tree import Tree
+from procman.kernel.proc import processes
+from procman.kernel.proc.memory import Memory
+from procman.kernel.tree.tree import Tree
 from procman.plan import LogPlan
 from procman.policy.events import ConfigureLog, Execed, Exited, Forked, TreeEnded
 from tests.kernel.playing import SLEEP, Stage, kill, play, spawn

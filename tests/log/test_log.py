@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from procman.choices import LogFormat
-from procman.kernel.poller import Poller
+from procman.kernel.wait.poller import Poller
 from procman.log import Log
 from procman.plan import LogPlan
 from procman.policy.events import Record

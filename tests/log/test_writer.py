@@ -14,7 +14,7 @@ from threading import Event, Thread
 
 import pytest
 
-from procman.kernel.poller import Poller
+from procman.kernel.wait.poller import Poller
 from procman.log.writer import Writer
 
 LINE = b"x" * 99 + b"\n"

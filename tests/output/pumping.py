@@ -14,7 +14,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from procman.kernel.spawn import HELPERS_ARE_DEAF_TO
+from procman.kernel.spawn.spawn import HELPERS_ARE_DEAF_TO
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 60.0

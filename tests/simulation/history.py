@@ -13,7 +13,7 @@ from functools import cache
 from random import Random
 
 from procman.choices import Condition, Doing, Orphans, When
-from procman.kernel.script import Blow, Conduct, End, Escape, Failure, HelperFall, Incident, Orphan, Rest, Wish
+from procman.kernel.world.script import Blow, Conduct, End, Escape, Failure, HelperFall, Incident, Orphan, Rest, Wish
 from procman.plan import (
     Backoff,
     GroupPlan,

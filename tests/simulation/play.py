@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from procman.kernel import loop
-from procman.kernel.simulated import SimulatedKernel
+from procman.kernel.world.simulated import SimulatedKernel
 from procman.plan import Plan
 from procman.policy.events import Event, Load, Record, State
 from procman.policy.manager import Manager

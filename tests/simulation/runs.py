@@ -12,8 +12,8 @@ from typing import Any
 
 from procman.choices import Overlap
 from procman.kernel import loop
-from procman.kernel.script import Blow, Conduct, End, HelperFall, Incident, Instant, Knock, Wish
-from procman.kernel.simulated import SimulatedKernel
+from procman.kernel.world.script import Blow, Conduct, End, HelperFall, Incident, Instant, Knock, Wish
+from procman.kernel.world.simulated import SimulatedKernel
 from procman.plan import GroupPlan, Launch, Listen, Plan, Restart, Schedule, Stop
 from procman.policy.events import (
     Demanded,

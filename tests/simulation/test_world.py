@@ -7,9 +7,9 @@ from random import Random
 import pytest
 
 from procman.choices import Scope
-from procman.kernel.beside import MisuseError
-from procman.kernel.script import Conduct, End, Escape, Failure, HelperFall, Incident, Orphan, Rest, Wish
-from procman.kernel.simulated import SimulatedKernel
+from procman.kernel.world.beside import MisuseError
+from procman.kernel.world.script import Conduct, End, Escape, Failure, HelperFall, Incident, Orphan, Rest, Wish
+from procman.kernel.world.simulated import SimulatedKernel
 from procman.plan import Launch, Plan
 from procman.policy.events import (
     Drain,

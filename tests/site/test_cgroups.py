@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from procman.kernel.hierarchy import home
+from procman.kernel.proc.hierarchy import home
 from tests.site.python import app
 from tests.site.python import group as python_group
 from tests.site.running import ROOT, up

@@ -9,7 +9,7 @@ TYPE_CHECKING = False  # as type checkers know it, without importing typing
 if TYPE_CHECKING:
     import signal
 
-    from procman.kernel.command import Environment
+    from procman.kernel.init.command import Environment
 else:
     import _signal as signal  # builtin: loaded at once
 
@@ -51,7 +51,7 @@ def main() -> int:
 
         return run_here(words[1:], set(map(int, MASK)), environment_of(caller))
     if caller:  # once more, with the environment that it is to be: the signals stay held
-        from procman.kernel.command import execute_file
+        from procman.kernel.init.command import execute_file
 
         command = [sys.executable, "-I", "-S", "-X", "utf8", sys.argv[0], "--", *words]
         execute_file(os.fsencode(sys.executable), [os.fsencode(word) for word in command], environment_of(caller))
@@ -68,7 +68,7 @@ def environment_of(caller: list[str]) -> "Environment":
     """The caller's environment, as it was given; else this process's own."""
     from binascii import a2b_base64
 
-    from procman.kernel.command import Environment, environment_of_caller
+    from procman.kernel.init.command import Environment, environment_of_caller
 
     return Environment(a2b_base64("".join(caller[1:])).split(b"\0")) if caller else environment_of_caller()
 

@@ -1,0 +1,1 @@
+"""`procman init`: one command under a process 1, with no site."""

@@ -1,0 +1,1 @@
+"""What this machine tells of processes, cgroups and descriptors, and what is asked of it as a whole."""

@@ -1,0 +1,1 @@
+"""The site's listening sockets, which outlive the workers that serve them."""

@@ -1,0 +1,93 @@
+"""The children that the core did not start: orphans of its workers' trees, which the kernel has given to it.
+
+Who they are is learnt by one read a pass: the list of the core's children, compared with those that it knows by their
+number alone. It signals nobody, reaps nobody, and says not whose they are: that is `tree.py`.
+"""
+
+# The core has no pathlib: it costs half a megabyte.
+# ruff: noqa: PTH123
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+
+from procman.kernel.proc import processes
+from procman.kernel.proc.processes import Process
+from procman.lean import suppress
+
+_MARKS = (b"PROCMAN_SITE", b"PROCMAN_GROUP", b"PROCMAN_TASK_ID", b"PROCMAN_GENERATION")
+
+Mark = bytes
+"""What procman wrote into the environment of a worker: site, group, task id, generation."""
+
+
+class ChildList:
+    """The list of the core's children, held open: it can be read when no descriptor is left.
+
+    With a thousand children one read of it costs as much as a spawn. But it can be read on from where the last read
+    ended, which the kernel gives in a twentieth of the time: so many were passed and so many are new, and if that is
+    how many are known, nobody is unknown.
+    """
+
+    __slots__ = ("_file", "_passed")
+
+    def __init__(self) -> None:
+        self._file = -1
+        self._passed = 0
+        """So many stand before the place where the next read begins."""
+        if processes.proc_is_ours():
+            me = os.getpid()
+            with suppress(OSError):  # a kernel without it: then a walk through /proc tells
+                self._file = os.open(f"/proc/{me}/task/{me}/children", os.O_RDONLY | os.O_CLOEXEC)
+
+    def without(self, known: Iterable[Iterable[int]], count: int) -> Iterator[int]:
+        """Those who are in none of the `known`, which are so many; with nobody new their pids are not looked at."""
+        if self._file < 0:
+            listed = {process.pid for process in _everybody() if process.parent == os.getpid()}
+        else:
+            if count >= self._passed:  # else the list may have become shorter than what was passed
+                self._read_on()
+            if count == self._passed:
+                return iter(())
+            os.lseek(self._file, 0, os.SEEK_SET)
+            self._passed = 0
+            listed = set(map(int, self._read_on().split()))
+        for some in known:
+            listed.difference_update(some)
+        return iter(listed)
+
+    def close(self) -> None:
+        """Release the descriptor."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _read_on(self) -> bytes:
+        text = b""
+        while part := os.read(self._file, 1 << 16):
+            text += part
+        self._passed += text.count(b" ")
+        return text
+
+
+def mark_of(pid: int) -> Mark | None:
+    """What a worker's environment says that its child was started with; None where that is gone."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            entries = dict(entry.partition(b"=")[::2] for entry in file.read().split(b"\0"))
+    except OSError:
+        return None
+    return mark(*(entries.get(name, b"") for name in _MARKS))
+
+
+def mark(site: bytes, group: bytes, task: bytes, generation: bytes) -> Mark:
+    """A mark of these."""
+    return b"\0".join((site, group, task, generation))
+
+
+def _everybody() -> Iterable[Process]:
+    try:
+        return processes.everybody().values()
+    except OSError:
+        return ()
