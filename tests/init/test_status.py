@@ -86,18 +86,13 @@ def test_a_failed_start_can_be_expected() -> None:
 
 def test_no_room_for_a_child_is_status_1_with_the_reason() -> None:
     program = (
-        "import os, resource, sys; sys.path.append(sys.argv[1]); from procman.cli.init import main; import procman.\
-kernel.init; resource.setrlimit(resource.RLIMIT_NPROC, (0, 0)); os.getuid() or os.setuid(54321); main(['true'])"
+        "import os, resource, sys; sys.path.append(sys.argv[1]); import procman.kernel.init.init\n"
+        "from procman.cli.init import main\n"
+        "resource.setrlimit(resource.RLIMIT_NPROC, (0, 0)); os.getuid() or os.setuid(54321); sys.exit(main(['true']))"
     )
-    command = [
-        sys.executable,
-        "-I",
-        "-S",
-        "-c",
-        program.replace("main(['true'])", "sys.exit(main(['true']))"),
-        str(ROOT),
-    ]
-    done = subprocess.run(command, capture_output=True, check=False, timeout=DEADLINE_S)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program, str(ROOT)], capture_output=True, check=False, timeout=DEADLINE_S
+    )
     assert (done.returncode, done.stderr) == (1, b"procman: cannot start: Resource temporarily unavailable\n")
 
 

@@ -162,7 +162,7 @@ def test_two_sites_of_one_name_have_a_cgroup_each_and_leave_that_of_the_other_al
 
 ENTER = """\
 import os, sys
-from procman.kernel import hierarchy
+from procman.kernel.proc import hierarchy
 home = hierarchy.home()
 for _ in range(100):
     site = hierarchy.enter(f"{home}/procman-{sys.argv[1]}")
