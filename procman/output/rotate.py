@@ -7,7 +7,6 @@ a rename for each kept file, and a reader, or a compression that is under way, l
 
 from __future__ import annotations
 
-import gzip
 import os
 import shutil
 import stat
@@ -188,6 +187,8 @@ def _tidy(path: str, rotation: Rotation) -> None:
 
 
 def _compress(files: list[Path]) -> None:
+    import gzip  # most pumps compress nothing
+
     with _compressing:
         for file in files:
             part = file.with_name(f"{file.name}.gz{_PART}")
