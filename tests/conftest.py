@@ -6,6 +6,7 @@ How fast a machine makes up examples, and runs one, says nothing about the code.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +31,12 @@ def _sites_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         del os.environ["PROCMAN_RUNTIME_DIR"]
     else:
         os.environ["PROCMAN_RUNTIME_DIR"] = before
+
+
+def pytest_configure() -> None:
+    """A shell without job control has these ignored by what it runs in the background, and by all that this starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 @pytest.hookimpl(optionalhook=True)

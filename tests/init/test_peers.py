@@ -14,9 +14,8 @@ from tests.init import peers
 
 PEERS = os.environ.get("PROCMAN_PEERS", "")
 
-REAPER = ["env", "--default-signal=INT,QUIT", sys.executable, str(peers.HERE / "procman_init.py"), "-s", "--"]
-"""The suites look whether orphans are gone; process 1 of a test machine may take its time over them. They take it for
-granted that SIGQUIT kills, and a shell that ran the tests in the background had it ignored by all below."""
+REAPER = [sys.executable, str(peers.HERE / "procman_init.py"), "-s", "--"]
+"""The suites look whether orphans are gone; process 1 of a test machine may take its time over them."""
 
 pytestmark = pytest.mark.skipif(
     not PEERS, reason="no PROCMAN_PEERS: fetch them with `python -m tests.init.peers DIRECTORY`"
