@@ -20,8 +20,9 @@ def say(*words):
     os.write(1, (" ".join(map(str, words)) + "\\n").encode())
 
 def serve(*args):
+    over = procman.stopping()  # from here on SIGTERM is heard
     say("up", procman.task_id(), os.getpid(), *args)
-    procman.stopping().wait()
+    over.wait()
     say("down", procman.task_id())
 """
 
