@@ -15,7 +15,6 @@ from tests.site.running import COMMAND, DEADLINE_S, ROOT, Site
 APP = """
 import os, signal, sys
 import procman
-
 def say(*words):
     os.write(1, (" ".join(map(str, words)) + "\\n").encode())
 
