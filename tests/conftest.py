@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -37,6 +38,8 @@ def pytest_configure() -> None:
     """A shell without job control has these ignored by what it runs in the background, and by all that this starts."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    # The posix_spawn(3) of glibc leaves a signal of its own (32) ignored in whom it starts, and so in all below.
+    setattr(subprocess, "_USE_POSIX_SPAWN", False)  # noqa: B010 - a switch that its documentation names
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -29,11 +29,18 @@ def is_marked(pid: int, entry: str) -> bool:
         return False
 
 
+def arguments(pid: int) -> bytes:
+    """Its command line, each word ended by NUL; empty once it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def is_guard(pid: int, core: int) -> bool:
     """Whether it is the guard of this core."""
     try:
-        arguments = Path(f"/proc/{pid}/cmdline").read_bytes()
-        return b"guard_process" in arguments and int(status(pid, "PPid")) == core
+        return b"guard_process" in arguments(pid) and int(status(pid, "PPid")) == core
     except (OSError, StopIteration):
         return False
 

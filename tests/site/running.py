@@ -126,9 +126,13 @@ class Site:
 
     def helper(self) -> int:
         """Wait for a helper of the core, which is no worker, and give its pid."""
-        known = set(self.pids().values())
-        found = self.until_descendants(lambda found: bool(set(found) - known))
-        return next(pid for pid in found if pid not in known)
+        known, core = set(self.pids().values()), processes.arguments(self.pid)
+
+        def others(found: list[int]) -> list[int]:
+            """Before its exec one is still the core, which waits for that: who stops it would stop the core."""
+            return [pid for pid in found if pid not in known and processes.arguments(pid) not in (core, b"")]
+
+        return others(self.until_descendants(lambda found: bool(others(found))))[0]
 
     def owns(self, pid: int) -> bool:
         """Whether a process is one of them."""

@@ -128,7 +128,7 @@ def test_cgroups_that_a_worker_has_made_in_its_own_go_with_it(tmp_path: Path) ->
     nest = f"cd {own} && mkdir a a/b && echo 0 > a/b/cgroup.procs && echo in; exec sleep 3600"
     with up(tmp_path, site(group("api", nest, CGROUP, ONCE))) as running:
         running.until_said("in")
-        os.kill(running.pids()["api:0"], signal.SIGKILL)
+        os.kill(running.until("worker.running")["pid"], signal.SIGKILL)
         running.until_said("in", 2)
         assert not leaf().exists()
 
