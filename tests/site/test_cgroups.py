@@ -166,7 +166,8 @@ from procman.kernel.proc import hierarchy
 home = hierarchy.home()
 for _ in range(100):
     site = hierarchy.enter(f"{home}/procman-{sys.argv[1]}")
-    assert hierarchy.members(site) == [os.getpid()]
+    # one that has taken it for a dead one's, and sees that it is not, is on its way out
+    assert any(hierarchy.members(site) == [os.getpid()] for _ in range(10000))
     hierarchy.leave(site, home)
 """
 
