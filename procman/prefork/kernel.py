@@ -10,7 +10,7 @@ import os
 import sys
 from collections import deque
 from contextlib import suppress
-from signal import SIGCONT, SIGTERM
+from signal import SIGTERM
 from time import monotonic
 from typing import assert_never
 
@@ -109,7 +109,7 @@ class ForkKernel:
             case Signal():
                 if action.pid in self._children:  # not reaped, so the pid is still its own
                     with suppress(PermissionError):  # it has changed its user: nothing more can be done
-                        for number in (action.signal, SIGCONT) if action.wakes else (action.signal,):
+                        for number in action.numbers:
                             os.kill(action.pid, number)
             case RunLoader():
                 self._facts.append(Loaded(self._plan, ""))

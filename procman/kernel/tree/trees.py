@@ -39,8 +39,8 @@ class Trees:
     """The account of all workers' trees."""
 
     __slots__ = (
-        "_adopting", "_children", "_deliver", "_heirs", "_inside", "_kept", "_leaders", "_leftovers", "_memory",
-        "_orphans", "_own", "_sender", "_strays", "_trees", "_whose", "lookout",
+        "_adopting", "_children", "_deliver", "_heirs", "_inside", "_kept", "_leaders", "_leftovers", "_lookout",
+        "_memory", "_orphans", "_own", "_sender", "_strays", "_trees", "_whose",
     )  # fmt: skip
 
     def __init__(
@@ -51,7 +51,7 @@ class Trees:
         inside: Callable[[], list[int]],
     ) -> None:
         """`own` gives the children that the core started and that are no workers, `inside` who is in its cgroup."""
-        self.lookout, self._deliver, self._own, self._inside = lookout, deliver, own, inside
+        self._lookout, self._deliver, self._own, self._inside = lookout, deliver, own, inside
         self._children = ChildList()
         self._memory = Memory()
         self._whose = Whose()
@@ -155,7 +155,7 @@ class Trees:
 
     def settle(self) -> None:
         """All the dead of a pass are reaped: tell who is a stray, and which trees are over."""
-        self.lookout.due = False
+        self._lookout.due = False
         if self._orphans or self._strays:
             self._tell_strays()
         for tree in [tree for tree in self._kept if not self._is_left(tree)]:
@@ -188,7 +188,7 @@ class Trees:
         """Release the descriptor."""
         self._children.close()
         self._memory.close()
-        self.lookout.close()
+        self._lookout.close()
 
     def _take_in(self, pid: int, own: set[int]) -> None:
         heir = self._trees.get(pid)
@@ -217,20 +217,20 @@ class Trees:
 
     def _is_left(self, tree: Tree) -> bool:
         """Whether anybody is; the dead of its group who have become the core's children are reaped first."""
-        if tree.orphans or self.lookout.leaf_lives(tree):
+        if tree.orphans or self._lookout.leaf_lives(tree):
             return True
         while self._whose.has_number(tree) and kill(-tree.pid, 0):
             try:
                 if os.waitpid(-tree.pid, os.WNOHANG)[0] == 0:
                     return True
             except ChildProcessError:
-                return self.lookout.group_lives(tree)
+                return self._lookout.group_lives(tree)
         return False
 
     def _forget(self, tree: Tree) -> None:
         """Nobody of it is left: its numbers may be anybody's from now on."""
         self._whose.forget(tree)
-        self.lookout.forget(tree)
+        self._lookout.forget(tree)
         if tree.leaf:
             tree.leaf.remove()
         if self._trees.get(tree.leader) is tree:
@@ -258,5 +258,5 @@ class Trees:
         """Signal a worker or its tree; to what has ended meanwhile, with the fact still queued, nothing is sent."""
         tree = self._heirs.get(action.worker) or self._trees.get(action.pid)
         if tree is not None and (tree.lives or tree.leader in self._leftovers):
-            for number in (action.signal, signal.SIGCONT) if action.wakes else (action.signal,):
+            for number in action.numbers:
                 self._sender.signal(tree, number, action.scope, is_child=tree.leader in self._leaders)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from signal import SIGCONT
+
 from procman.lean import TYPE_CHECKING, NamedTuple
 from procman.plan import Health, Launch, Listen, LogPlan, Ready, Stop
 from procman.policy.events.names import GoodPlan, WorkerId
@@ -55,6 +57,11 @@ class Signal(NamedTuple):
     scope: Scope
     wakes: bool = False
     """Whether SIGCONT follows: a stopped process hears nothing else but SIGKILL."""
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """What is sent, in this order."""
+        return (self.signal, SIGCONT) if self.wakes else (self.signal,)
 
 
 class Drain(NamedTuple):
