@@ -20,10 +20,9 @@ import sys
 from collections.abc import Callable
 from signal import SIGKILL
 
-import procman
 from procman.kernel.guard import account
 from procman.kernel.proc import processes
-from procman.kernel.spawn.program import SpawnError
+from procman.kernel.spawn.program import ROOT, SpawnError
 from procman.kernel.spawn.spawn import Spawner
 from procman.lean import NamedTuple, suppress
 from procman.policy.events import GuardRules
@@ -131,9 +130,8 @@ class Guard:
             self.pid = None
 
     def _argv(self) -> tuple[str, ...]:
-        root = procman.__file__.rsplit("/", 2)[0]
         me = (str(os.getpid()), str(self._started))
-        return (sys.executable, "-I", "-S", "-c", BOOT, root, *me, self._site, *self.cgroup)
+        return (sys.executable, "-I", "-S", "-c", BOOT, ROOT, *me, self._site, *self.cgroup)
 
     def _note(self, pid: int, place: Place) -> None:
         self._places[pid] = place

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from procman.kernel.helpers.helpers import Tell
-from procman.kernel.spawn.channel import Channel, argv
-from procman.kernel.spawn.program import SpawnError
+from procman.kernel.spawn.channel import Channel, argv, begin
 from procman.kernel.spawn.spawn import Spawner
 from procman.kernel.wait.poller import Poller
 
@@ -39,13 +38,10 @@ class Told:
 
     def _send(self, *messages: bytes) -> bool:
         """Send it these, once it is there; that it cannot start is told, and then False."""
-        try:
+        if self._channel is None:
+            self._channel = begin(self._name, self._poller, self._spawner, self._command, self._hear, self._tell)
             if self._channel is None:
-                self._channel = Channel(self._poller, self._spawner, self._command, self._hear)
-        except (SpawnError, OSError) as error:
-            reason = error.reason if isinstance(error, SpawnError) else error.strerror
-            self._tell(f"the {self._name} cannot start: {reason}")
-            return False
+                return False
         for message in messages:
             self._channel.send(message)
         return True

@@ -11,13 +11,11 @@ import json
 import os
 import select
 from collections.abc import Callable, Iterable
-from errno import EINVAL
 from signal import SIGKILL
 from time import monotonic
 
 from procman.kernel.output.captured import Run
-from procman.kernel.spawn.channel import Channel, argv
-from procman.kernel.spawn.program import SpawnError
+from procman.kernel.spawn.channel import Channel, argv, begin
 from procman.kernel.spawn.spawn import Spawner
 from procman.kernel.wait.poller import READ, Poller
 from procman.lean import TYPE_CHECKING, suppress
@@ -178,18 +176,14 @@ class Pump:
     # --- inside ------------------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        assert self._order is not None, "an order comes first"
-        try:
-            self._channel = Channel(self._poller, self._spawner, argv("procman.output.pump"), self._hear)
-        except SpawnError as error:
-            self._tell(f"the pump cannot start: {error.reason}")
-            return
-        except OSError as error:
-            self._tell(f"the pump cannot start: {os.strerror(error.errno or EINVAL)}")
-            return
-        self._send({"do": "ring", "size": self._order.ring})
-        state = [self._state] if self._state >= 0 else []
         order = self._order
+        assert order is not None, "an order comes first"
+        command = argv("procman.output.pump")
+        self._channel = begin("pump", self._poller, self._spawner, command, self._hear, self._tell)
+        if self._channel is None:
+            return
+        self._send({"do": "ring", "size": order.ring})
+        state = [self._state] if self._state >= 0 else []
         self._send({"do": "begin", "site": order.site, "colour": self.colour, "widest": order.widest}, state)
         for run in self._runs.values():
             if run.pid is not None:

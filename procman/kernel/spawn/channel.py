@@ -11,10 +11,11 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
+from errno import EINVAL
 from signal import SIGKILL
 from struct import calcsize, pack, unpack
 
-import procman
+from procman.kernel.spawn.program import ROOT, SpawnError
 from procman.kernel.spawn.spawn import Spawner
 from procman.kernel.wait.poller import READ, WRITE, Poller
 from procman.lean import suppress
@@ -41,7 +42,7 @@ def argv(module: str, *words: str, library: str | None = None) -> tuple[str, ...
     `library` is a JSON list: the library path of the command line, for a helper that imports what core and standard
     library do not have.
     """
-    boot, path = (_LEAN_BOOT, procman.__file__.rsplit("/", 2)[0]) if library is None else (_BOOT, library)
+    boot, path = (_LEAN_BOOT, ROOT) if library is None else (_BOOT, library)
     return (sys.executable, "-I", "-S", "-X", "utf8", "-c", boot.format(module), path, *words)
 
 
@@ -155,6 +156,20 @@ class Channel:
         except OSError:
             return True
         return True
+
+
+def begin(
+    name: str, poller: Poller, spawner: Spawner, command: tuple[str, ...], hear: Hear, tell: Callable[[str], None]
+) -> Channel | None:
+    """Start a helper, which has this name for people; None if it cannot start, and then why is told."""
+    try:
+        return Channel(poller, spawner, command, hear)
+    except SpawnError as error:
+        reason = error.reason
+    except OSError as error:
+        reason = os.strerror(error.errno or EINVAL)
+    tell(f"the {name} cannot start: {reason}")
+    return None
 
 
 def _close(fds: Sequence[int]) -> None:

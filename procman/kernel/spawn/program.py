@@ -9,12 +9,16 @@ import os
 from collections.abc import Callable, Iterator
 from errno import EACCES, EINVAL, ENOENT, ENOTDIR
 
+import procman
 from procman.kernel.proc import reasons
 from procman.kernel.spawn.environment import Start
 from procman.lean import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from procman.choices import Stage
+
+ROOT = procman.__file__.rsplit("/", 2)[0]
+"""The directory that has the package, for whoever is started without site-packages."""
 
 
 class SpawnError(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-import procman
+from procman.kernel.spawn.program import ROOT
 from procman.lean import TYPE_CHECKING
 from procman.plan import Launch
 
@@ -31,7 +31,7 @@ def executed(launch: Launch, module: Literal["zygote", "program"]) -> Launch:
         "threads": python.threads,
     }
     interpreter = launch.command or (_literal(sys.executable),)
-    root = _literal(procman.__file__.rsplit("/", 2)[0])
+    root = _literal(ROOT)
     command = (*interpreter, "-P", "-c", _BOOT, root, f"procman.prefork.{module}", json.dumps(said))
     return launch._replace(command=command)
 
