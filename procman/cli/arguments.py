@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from procman.cli.main import Parser
+from procman.cli.main import UNSET, Parser
 
 _DEFAULTS = ("site.toml", "procman.toml", "configs/site.toml")
 """What a repository calls its site."""
@@ -34,7 +34,7 @@ def configuration(args: argparse.Namespace) -> dict[str, object]:
     if not args.files:
         parser.error(f"no FILE given\nhint: name the site's configuration: `procman {command} site.toml`")
     if "" in (*args.files, *args.overlay):
-        parser.error("a FILE has an empty name\nhint: is it a variable of the shell that is not set?")
+        parser.error(f"a FILE has an empty name\n{UNSET}")
     for text in args.sets:
         if not text.partition("=")[0].strip() or "=" not in text:
             parser.error(f"--set {text}: not of the form KEY=VALUE\nhint: for example --set group.api.workers=8")

@@ -75,6 +75,10 @@ class Help(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, width=(columns(1) or 80) - 2)
 
 
+UNSET = "hint: is it a variable of the shell that is not set?"
+"""For a word that is empty."""
+
+
 class Parser(argparse.ArgumentParser):
     """Says what is wrong, and what to do, in two lines."""
 

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 
-from procman.cli.main import EXIT_USAGE, Parser
+from procman.cli.main import EXIT_USAGE, UNSET, Parser
 from procman.control.client import Client, ClientError, TimedOutError, find
 from procman.control.wire import Object, ProtocolError, split_selector
 
@@ -77,7 +77,7 @@ def connect(args: argparse.Namespace) -> Client:
     """A connection to the site that is meant. Raises GiveUpError."""
     site = getattr(args, "site", None)
     if site == "":
-        args.parser.error("-s: SITE is empty\nhint: is it a variable of the shell that is not set?")
+        args.parser.error(f"-s: SITE is empty\n{UNSET}")
     try:
         return find(site, os.environ)
     except ClientError as error:

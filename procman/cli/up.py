@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import procman
 from procman.cli.arguments import add_configuration, configuration
-from procman.cli.main import EXIT_CODES, Parser
+from procman.cli.main import EXIT_CODES, UNSET, Parser
 from procman.kernel.proc import orphans
 from procman.kernel.spawn.environment import base_environment
 
@@ -107,7 +107,7 @@ def request_of(args: argparse.Namespace) -> dict[str, Any]:
     if args.name is not None:
         request["sets"] = [*request["sets"], f"site.name={json.dumps(args.name, ensure_ascii=False)}"]
     if args.control == "":
-        args.parser.error("--control: PATH is empty\nhint: is it a variable of the shell that is not set?")
+        args.parser.error(f"--control: PATH is empty\n{UNSET}")
     if args.control is not None:
         path = os.path.abspath(args.control)  # noqa: PTH100 - no pathlib here
         request["sets"] = [*request["sets"], f"site.control={json.dumps(path, ensure_ascii=False)}"]
