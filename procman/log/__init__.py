@@ -55,6 +55,8 @@ class Log:
 
     def write(self, records: Sequence[Record], at_ns: int | None = None) -> None:
         """A line each, with this time, or that of now; together with those of the same turn of the loop."""
+        if not records:
+            return
         at_ns = at_ns or time.time_ns()
         for first in range(0, len(records), _AT_ONCE):
             lines = self._lines.lines(at_ns, records[first : first + _AT_ONCE])

@@ -66,7 +66,7 @@ class Backlog:
         self._lanes: dict[Lane, None] = {}
         """Those that have something waiting."""
         self.weight = 0
-        """The bytes that wait, and those that have been taken and are not `gone` yet."""
+        """The bytes that wait, and those that have been taken and are not written yet."""
         self.failure = ""
         """Why nothing can be written at present."""
         self.hangs = False

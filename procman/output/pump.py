@@ -112,7 +112,7 @@ class Pump:
         """After a chunk of it."""
         for lane in pipe.lanes:
             lane.outlet.mind()
-            if lane.block and lane.must_wait:
+            if lane.must_wait:
                 self._pipes.pause(pipe)
 
     def _gone(self, pipe: Pipe) -> None:
