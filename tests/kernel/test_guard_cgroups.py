@@ -6,7 +6,6 @@ import os
 import shlex
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from procman.kernel.proc import hierarchy, processes
 from tests.cli.procmans import DEADLINE_S, on_pipe
 from tests.kernel.playing import play
 from tests.kernel.test_guard import NAME, directories, gone, group, guard_of, kill_core, shell, site
+from tests.site.sites import runner
 from tests.site.test_cgroups import needs_cgroups
 
 
@@ -49,17 +49,6 @@ def test_a_stray_is_ended_by_the_sites_cgroup(tmp_path: Path, options: str) -> N
     assert directories() == []
 
 
-RUNNER = """
-import os, signal
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-os.write(2, b"ready\\n")
-while True:
-    if os.fork():
-        os._exit(0)
-"""
-"""Who is sent a signal is gone, and has left another one."""
-
-
 def started_in(folder: str, *command: str) -> subprocess.Popen[bytes]:
     """A process in this cgroup, which has said that it is ready."""
     enter = ["sh", "-c", 'echo 0 > "$0/cgroup.procs" && exec "$@"', folder, *command]
@@ -82,7 +71,7 @@ def end_of_a_site(kill: str) -> list[int]:
     processes = [started_in(folder, *deaf) for folder in folders]
     if not kill:
         for folder in folders:
-            started_in(folder, sys.executable, "-I", "-S", "-c", RUNNER)
+            started_in(folder, *runner(2))
             subprocess.run(["mount", "--bind", "/dev/full", f"{folder}/cgroup.kill"], check=True)
     hierarchy.guard(place)
     hierarchy.end(place)
@@ -107,8 +96,7 @@ def test_before_linux_5_14_they_are_frozen_by_the_kernel_and_killed_one_by_one()
 
 @needs_cgroups
 def test_who_is_always_one_fork_ahead_is_ended_all_the_same(tmp_path: Path) -> None:
-    runner = [sys.executable, "-I", "-S", "-c", RUNNER]
-    leader = shell(f"{shlex.join(runner)} & exec sleep 300")
+    leader = shell(f"{shlex.join(runner(2))} & exec sleep 300")
     with on_pipe("up", site(tmp_path, group("api", leader))) as procman:
         procman.wait_for("^ready$")
         guard = guard_of(procman)

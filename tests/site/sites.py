@@ -10,6 +10,20 @@ FOREVER = "exec sleep 3600"
 DEAF = "trap '' TERM; echo deaf; sleep 3600; sleep 3600"
 """It and its child ignore SIGTERM."""
 
+_RUNNER = """
+import os, signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+os.write(%d, b"ready\\n")
+while True:
+    if os.fork():
+        os._exit(0)
+"""
+
+
+def runner(stream: int) -> list[str]:
+    """Says there that it is ready, and runs: who is sent a signal is gone, and has left another one."""
+    return python(_RUNNER % stream)
+
 
 def python(source: str) -> list[str]:
     """A program for a bare Python."""

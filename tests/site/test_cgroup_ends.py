@@ -14,18 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.site.running import Site, limit, up
-from tests.site.sites import FOREVER, group
+from tests.site.sites import FOREVER, group, runner
 from tests.site.test_cgroups import CGROUP, NAME, directories, here, needs_cgroups, site
 
 DEAF = "import signal; signal.signal(15, signal.SIG_IGN); print(flush=True); signal.pause()"
-RUNNER = """
-import os, signal
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-os.write(1, b"ready\\n")
-while True:
-    if os.fork():
-        os._exit(0)
-"""
 ONCE = 'restart = { max_restarts = 1, backoff = false }\nstop = { grace = "1h" }'
 
 
@@ -143,9 +135,9 @@ def take_kill_away(running: Site, folder: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has a mount namespace")
 def test_without_cgroup_kill_a_cgroup_is_frozen_and_all_in_it_are_killed(tmp_path: Path) -> None:
     """Who forks and exits again and again is never there any more when a signal comes."""
-    runner = shlex.join([sys.executable, "-I", "-S", "-c", RUNNER])
+    runs = shlex.join(runner(1))
     options = (CGROUP, 'stop = { grace = "200ms" }')
-    text = site(group("api", f"env -i setsid {runner} & exec sleep 3600", *options))
+    text = site(group("api", f"env -i setsid {runs} & exec sleep 3600", *options))
     with up(tmp_path, text, before=("unshare", "--mount")) as running:
         running.until_said("ready")
         take_kill_away(running, leaf())
