@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from procman.cli.main import EXIT_CODES
-from procman.policy.worker import EDGES
+from procman.policy.worker.worker import EDGES
 from tests.log.lines import parsed
 
 README = Path(__file__).parents[1] / "README.md"

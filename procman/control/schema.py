@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hint
 
 from procman import choices
 from procman.control.wire import VERSION
-from procman.policy.requests import Accepted, Done, GroupStatus, Refused, Rejected, SiteStatus, WorkerStatus
+from procman.policy.events.requests import Accepted, Done, GroupStatus, Refused, Rejected, SiteStatus, WorkerStatus
 
 _TEXT: dict[str, Any] = {"type": "string"}
 _TEXTS: dict[str, Any] = {"type": "array", "items": _TEXT}

@@ -24,7 +24,7 @@ from procman.kernel.wait.poller import READ, Poller
 from procman.lean import TYPE_CHECKING, Protocol, suppress
 from procman.log.jsonl import JsonLines
 from procman.policy.events import LoadFailed, Record
-from procman.policy.requests import Accepted, Answer, Asked, Departed, Refused, Selector
+from procman.policy.events.requests import Accepted, Answer, Asked, Departed, Refused, Selector
 
 if TYPE_CHECKING:
     from typing import Any

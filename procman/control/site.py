@@ -22,7 +22,7 @@ from procman.kernel.loop import Kernel
 from procman.lean import suppress
 from procman.plan import Plan
 from procman.policy.events import Action, Event, GoodPlan, KeepPlans, Loaded, LoadFailed, Notice
-from procman.policy.requests import Answer
+from procman.policy.events.requests import Answer
 
 
 class TakenError(Exception):

@@ -62,7 +62,7 @@ from procman.policy.events import (
     Wish,
     WorkerId,
 )
-from procman.policy.requests import Answer
+from procman.policy.events.requests import Answer
 
 LOAD_TIMEOUT_S = 30.0
 FACTS_IN_A_ROW = 256

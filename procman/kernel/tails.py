@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from procman.lean import NamedTuple, Protocol
 from procman.policy.events import Record, State, Transition, WorkerId
-from procman.policy.requests import Answer
+from procman.policy.events.requests import Answer
 
 LONGEST_S = 0.1
 Words = tuple[tuple[str, ...], str]

@@ -19,7 +19,7 @@ class Backoff(NamedTuple):
 
 
 class Restart(NamedTuple):
-    """The restart policy of a group; `policy/restart.py` gives it its meaning. Times are seconds."""
+    """The restart policy of a group; `policy/worker/restart.py` gives it its meaning. Times are seconds."""
 
     when: When = "on-failure"
     success_codes: tuple[int, ...] = (0,)

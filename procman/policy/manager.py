@@ -7,29 +7,30 @@ from __future__ import annotations
 
 from procman.lean import assert_never
 from procman.plan import Plan
-from procman.policy import events, hand
-from procman.policy.adopt import Effects, adopt, identity, say
-from procman.policy.census import Census
-from procman.policy.closing import Closing
-from procman.policy.configuration import Configuration
-from procman.policy.deadlines import Deadlines, tell_due
-from procman.policy.ending import Phase, Stock, end_with
-from procman.policy.follow import follow
-from procman.policy.helpers import Helpers
-from procman.policy.leaders import Leaders
-from procman.policy.operator import Operator
-from procman.policy.order import Order
-from procman.policy.probation import Version
-from procman.policy.requests import Accepted, Asked, Departed
-from procman.policy.rollout import roll
-from procman.policy.runs import called
-from procman.policy.sockets import Sockets
+from procman.policy import events
+from procman.policy.events.requests import Accepted, Asked, Departed
+from procman.policy.group import hand
+from procman.policy.group.follow import follow
+from procman.policy.group.order import Order
+from procman.policy.group.rollout import roll
+from procman.policy.group.runs import called
+from procman.policy.group.supervisor import Supervisor
+from procman.policy.helpers.helpers import Helpers
+from procman.policy.helpers.zygotes import Zygotes
+from procman.policy.site.adopt import Effects, adopt, identity, say
+from procman.policy.site.census import Census
+from procman.policy.site.closing import Closing
+from procman.policy.site.configuration import Configuration
+from procman.policy.site.deadlines import Deadlines, tell_due
+from procman.policy.site.ending import Phase, Stock, end_with
+from procman.policy.site.leaders import Leaders
+from procman.policy.site.operator import Operator
+from procman.policy.site.probation import Version
+from procman.policy.site.sockets import Sockets
+from procman.policy.site.upward import Upward
+from procman.policy.site.waits import Wait
 from procman.policy.step import Step
-from procman.policy.supervisor import Supervisor
-from procman.policy.upward import Upward
-from procman.policy.waits import Wait
-from procman.policy.worker import Generations
-from procman.policy.zygotes import Zygotes
+from procman.policy.worker.worker import Generations
 
 EXIT_INVALID_CONFIGURATION = 78
 """EX_CONFIG of sysexits.h."""

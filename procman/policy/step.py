@@ -9,10 +9,10 @@ from procman.policy.events import Action, Notice, Outcome, Record
 
 if TYPE_CHECKING:
     from procman.choices import Level
-    from procman.policy.probation import Trial
-    from procman.policy.rollout import Rollout
-    from procman.policy.runs import Runs
-    from procman.policy.worker import Worker
+    from procman.policy.group.rollout import Rollout
+    from procman.policy.group.runs import Runs
+    from procman.policy.site.probation import Trial
+    from procman.policy.worker.worker import Worker
 
 
 class Step:

@@ -48,7 +48,7 @@ from procman.policy.events import (
     Weigh,
     WorkerId,
 )
-from procman.policy.requests import Answer
+from procman.policy.events.requests import Answer
 from procman.prefork.signals import Signals
 
 _UNKNOWN_STATUS = 255

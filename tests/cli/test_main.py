@@ -14,7 +14,7 @@ import pytest
 from procman import __version__
 from procman.cli import main
 from procman.policy.manager import EXIT_INVALID_CONFIGURATION
-from procman.policy.restart import EXIT_CODES
+from procman.policy.worker.restart import EXIT_CODES
 from tests.cli.procmans import COMMAND, DEADLINE_S, ROOT
 
 

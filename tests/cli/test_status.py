@@ -11,7 +11,7 @@ import pytest
 from procman.cli import table
 from procman.cli.status import add_use, is_ready
 from procman.control.protocol import encode_reply
-from procman.policy.requests import GroupStatus, SiteStatus, WorkerStatus
+from procman.policy.events.requests import GroupStatus, SiteStatus, WorkerStatus
 
 API = WorkerStatus("api", 0, 3, "running", 4242, 754.0, None, False, "killed by SIGKILL", 183.0)
 WAITS = WorkerStatus("api", 1, 6, "backoff", None, None, 1.75, False, "exit status 3", 0.25)

@@ -27,7 +27,7 @@ from procman.control.schema import schema, schema_text
 from procman.control.wire import ProtocolError, from_line, split_selector, to_line
 from procman.plan import GroupPlan, Launch, Plan
 from procman.plan.codec import from_plain
-from procman.policy.requests import (
+from procman.policy.events.requests import (
     Accepted,
     Done,
     Down,

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from procman.control.protocol import encode_event, encode_reply
-from procman.policy.requests import Accepted, Done, GroupStatus, Reply, SiteStatus, WorkerStatus
+from procman.policy.events.requests import Accepted, Done, GroupStatus, Reply, SiteStatus, WorkerStatus
 
 ROOT = Path(__file__).parents[2]
 SLOW = {

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from procman.kernel.tails import LONGEST_S, Tails, Words
 from procman.policy.events import Exit, Notice, Record, State, Transition, Usage, WorkerId
-from procman.policy.requests import Answer, Done
+from procman.policy.events.requests import Answer, Done
 
 WEB = WorkerId("web", 0, 1)
 ENDED = Exit(1, None, 1.0, Usage(0.0, 0))

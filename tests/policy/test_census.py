@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from procman.policy.census import Census
 from procman.policy.events import Notice, Strays
+from procman.policy.site.census import Census
 from procman.policy.step import Step
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from procman.policy.events import Notice, OutputLost
-from procman.policy.losses import Losses
+from procman.policy.helpers.losses import Losses
 from procman.policy.step import Step
 
 

@@ -7,8 +7,7 @@ import pytest
 from procman.choices import Verb
 from procman.plan import Restart, Schedule
 from procman.policy.events import Due, Load, Signal, State
-from procman.policy.manager import Manager
-from procman.policy.requests import (
+from procman.policy.events.requests import (
     Accepted,
     Answer,
     Asked,
@@ -25,6 +24,7 @@ from procman.policy.requests import (
     ShowStatus,
     SiteStatus,
 )
+from procman.policy.manager import Manager
 from tests.policy.drive import Drive, changed, group
 
 IGNORE = Restart(max_restarts=1, on_exhausted="ignore")

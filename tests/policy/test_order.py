@@ -6,7 +6,7 @@ import errno
 
 from procman.plan import Restart
 from procman.policy.events import Execed, Forked
-from procman.policy.requests import Asked, Operate, Selector
+from procman.policy.events.requests import Asked, Operate, Selector
 from tests.policy.drive import Drive, changed, group
 
 NEVER = Restart(when="never", on_exhausted="ignore")

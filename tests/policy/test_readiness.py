@@ -7,8 +7,8 @@ import pytest
 from procman.plan import Health, Ready, Restart, Stop
 from procman.policy.events import Check, Checked, Extended, Said, Spawn, Unready
 from procman.policy.events import Ready as IsReady
-from procman.policy.requests import Asked, Operate, Selector
-from procman.policy.snapshot import snapshot
+from procman.policy.events.requests import Asked, Operate, Selector
+from procman.policy.site.snapshot import snapshot
 from tests.policy.drive import Drive, changed, group
 
 NOTIFY = Ready("notify", timeout=30.0)

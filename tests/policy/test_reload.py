@@ -6,7 +6,7 @@ import pytest
 
 from procman.plan import Origin, Plan, ReloadPlan, Restart, Stop
 from procman.policy.events import Load, Loaded, LoadFailed, RunLoader, StartFailed
-from procman.policy.probation import Probation, Version
+from procman.policy.site.probation import Probation, Version
 from tests.policy.drive import Drive, changed, group
 
 ALL = Restart(strategy="one-for-all", max_restarts=2)

@@ -9,7 +9,7 @@ import pytest
 from procman.choices import When
 from procman.plan import Backoff, Restart
 from procman.policy.events import Exit, Usage
-from procman.policy.restart import Budget, Ladder, spent
+from procman.policy.worker.restart import Budget, Ladder, spent
 from tests.policy.drive import Drive, group
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from procman.plan import Ready, Restart, Update
 from procman.policy.events import Ready as IsReady
-from procman.policy.requests import Answer, Asked, Done, Operate, Selector
+from procman.policy.events.requests import Answer, Asked, Done, Operate, Selector
 from tests.policy.drive import Drive, changed, group
 
 NOTIFY = Ready("notify")

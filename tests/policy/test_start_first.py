@@ -7,7 +7,7 @@ import pytest
 from procman.plan import GroupPlan, Ready, Restart, Update
 from procman.policy.events import Exited, Forked, Signal, Spawn, Unready, Usage, WorkerId
 from procman.policy.events import Ready as IsReady
-from procman.policy.requests import Answer, Asked, Done, Operate, Scale, Selector, ShowStatus, SiteStatus
+from procman.policy.events.requests import Answer, Asked, Done, Operate, Scale, Selector, ShowStatus, SiteStatus
 from tests.policy.drive import Drive, changed, group
 
 A = group("a", 2, ready=Ready("notify", timeout=5.0), update=Update("start-first"))

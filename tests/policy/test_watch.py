@@ -14,7 +14,7 @@ from procman.policy.events import (
     Touched,
     WatchList,
 )
-from procman.policy.requests import Asked, Operate, Rollback, Selector
+from procman.policy.events.requests import Asked, Operate, Rollback, Selector
 from tests.policy.drive import Drive, changed, group
 
 

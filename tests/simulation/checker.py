@@ -37,7 +37,7 @@ from procman.policy.events import (
     WorkerId,
     ZygoteOrder,
 )
-from procman.policy.requests import Answer, RunningPlan
+from procman.policy.events.requests import Answer, RunningPlan
 from tests.log.lines import parsed
 from tests.simulation.books import GroupBook, Run, SlotBook
 from tests.simulation.history import digest_of

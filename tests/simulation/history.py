@@ -31,8 +31,7 @@ from procman.plan import (
     to_json,
 )
 from procman.policy.events import GoodPlan, Load, Loaded, LoadFailed, ReopenLog, ShutDown, Spawn, ZygoteOrder
-from procman.policy.helpers import pump_of
-from procman.policy.requests import (
+from procman.policy.events.requests import (
     Asked,
     Departed,
     Down,
@@ -46,6 +45,7 @@ from procman.policy.requests import (
     ShowPlan,
     ShowStatus,
 )
+from procman.policy.helpers.helpers import pump_of
 
 GROUPS = ("db", "api", "web")
 ENDS = (End(0), End(0), End(1), End(1), End(3), End(None, 9), End(None, 11), End(None, 15))

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import procman.policy
 
 ROOM = Path(procman.policy.__file__).parent
-SHARED = ("procman.policy.events", "procman.policy.requests")
+SHARED = "procman.policy.events"
 """The vocabulary, with all that is below: values of it are compared, so it is not loaded anew."""
 
 
@@ -305,7 +305,7 @@ def _is_fresh(name: str) -> bool:
 
 
 def _module(path: Path) -> str:
-    """`procman.policy.worker` for its file; a package for its `__init__.py`."""
+    """`procman.policy.worker.worker` for its file; a package for its `__init__.py`."""
     parts = path.relative_to(ROOM).with_suffix("").parts
     return ".".join(["procman.policy", *parts[: -1 if parts[-1] == "__init__" else None]])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from procman.policy.events import Action, Event, Signal, State
-from procman.policy.requests import (
+from procman.policy.events.requests import (
     Accepted,
     Answer,
     Asked,

@@ -12,7 +12,7 @@ from procman.kernel.world.simulated import SimulatedKernel
 from procman.plan import Plan
 from procman.policy.events import Event, Load, Record, State
 from procman.policy.manager import Manager
-from procman.policy.worker import EDGES
+from procman.policy.worker.worker import EDGES
 from tests.simulation.checker import Checker, Violation, need
 from tests.simulation.history import History
 from tests.simulation.invariants import check_settled, check_step

@@ -31,9 +31,9 @@ from procman.policy.events import (
     Transition,
     ZygoteOrder,
 )
+from procman.policy.events.requests import Accepted, Answer, Asked, Done, Operate, RunJob, Selector
+from procman.policy.group.order import Goal
 from procman.policy.manager import Manager
-from procman.policy.order import Goal
-from procman.policy.requests import Accepted, Answer, Asked, Done, Operate, RunJob, Selector
 from tests.simulation.checker import Violation, need
 from tests.simulation.play import MakeManager
 

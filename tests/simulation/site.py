@@ -41,7 +41,7 @@ from procman.policy.events import (
     Unready,
     WorkerId,
 )
-from procman.policy.requests import Asked, Departed, Down, Reload, Request, Rollback, ShowPlan, ShowStatus
+from procman.policy.events.requests import Asked, Departed, Down, Reload, Request, Rollback, ShowPlan, ShowStatus
 from tests.simulation.books import GroupBook, Run, SlotBook, Verdict
 from tests.simulation.operator_book import OperatorBook, start
 from tests.simulation.pulse_book import Felt, feel, look

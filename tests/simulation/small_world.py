@@ -41,7 +41,7 @@ from procman.policy.events import (
     Usage,
 )
 from procman.policy.manager import Manager
-from procman.policy.worker import EDGES
+from procman.policy.worker.worker import EDGES
 from tests.simulation.checker import Checker, need
 from tests.simulation.history import digest_of, written
 from tests.simulation.invariants import check_settled, check_step

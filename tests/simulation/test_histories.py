@@ -13,7 +13,7 @@ import pytest
 
 from procman.plan import GroupPlan, Launch, Plan, Restart
 from procman.policy.events import State
-from procman.policy.worker import EDGES
+from procman.policy.worker.worker import EDGES
 from tests.simulation.__main__ import main
 from tests.simulation.play import play
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from procman.control.wire import VERSION, Object, to_line
 from procman.lean import NamedTuple
 from procman.plan.codec import plain
-from procman.policy.requests import Accepted, Done, Refused, Rejected, Reply, RunningPlan, SiteStatus
+from procman.policy.events.requests import Accepted, Done, Refused, Rejected, Reply, RunningPlan, SiteStatus
 
 
 class End(NamedTuple):

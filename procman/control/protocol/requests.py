@@ -6,7 +6,7 @@ from signal import valid_signals
 
 from procman.control.wire import Object, ProtocolError, from_line, shown, split_selector, take
 from procman.lean import TYPE_CHECKING, NamedTuple
-from procman.policy.requests import (
+from procman.policy.events.requests import (
     Down,
     Operate,
     Reload,

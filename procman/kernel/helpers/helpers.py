@@ -1,7 +1,7 @@
 """The helpers, procman's own exec'd children: each kind knows how to run by an order, here they are told apart by pid.
 
-Whether one is wanted, and when it is started again, is the policy's business (`policy/helpers.py`). What a worker or a
-file is to a helper, only that helper's own module knows.
+Whether one is wanted, and when it is started again, is the policy's business (`policy/helpers/helpers.py`). What a
+worker or a file is to a helper, only that helper's own module knows.
 """
 
 from __future__ import annotations

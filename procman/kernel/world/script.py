@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 from procman.choices import Doing, Stage
 from procman.policy.events import Load, Loaded, LoadFailed, ReopenLog, ShutDown, Spawn, ZygoteOrder
-from procman.policy.requests import Asked, Departed
+from procman.policy.events.requests import Asked, Departed
 
 Wish: TypeAlias = Load | ShutDown | ReopenLog | Asked | Departed
 

@@ -7,8 +7,8 @@ from signal import SIGCONT
 from procman.lean import TYPE_CHECKING, NamedTuple
 from procman.plan import Health, Launch, Listen, LogPlan, Ready, Stop
 from procman.policy.events.names import GoodPlan, WorkerId
+from procman.policy.events.requests import Answer
 from procman.policy.events.wishes import ReopenLog
-from procman.policy.requests import Answer
 
 if TYPE_CHECKING:
     from procman.choices import Scope, SiteState

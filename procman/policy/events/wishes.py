@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from procman.lean import NamedTuple
-from procman.policy.requests import Asked, Departed
+from procman.policy.events.requests import Asked, Departed
 
 
 class Load(NamedTuple):

@@ -6,7 +6,7 @@ Whoever asks while a load runs waits for the next one: the files may have been r
 from __future__ import annotations
 
 from procman.policy.events import LoadFailed, RunLoader
-from procman.policy.requests import Answer, Asked, Refused, Rejected, Reload
+from procman.policy.events.requests import Answer, Asked, Refused, Rejected, Reload
 from procman.policy.step import Step
 
 

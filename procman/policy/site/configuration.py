@@ -10,18 +10,18 @@ from collections.abc import Mapping
 from procman import words
 from procman.lean import TYPE_CHECKING, Protocol
 from procman.plan import Plan
-from procman.policy.adopt import Effects
-from procman.policy.ending import Phase
 from procman.policy.events import GoodPlan, KeepPlans, Loaded, LoadFailed
-from procman.policy.loads import Loads
-from procman.policy.operator import Operator, RefusedError
-from procman.policy.probation import Probation, Trial, Version, read
-from procman.policy.requests import Accepted, Asked
+from procman.policy.events.requests import Accepted, Asked
+from procman.policy.site.adopt import Effects
+from procman.policy.site.ending import Phase
+from procman.policy.site.loads import Loads
+from procman.policy.site.operator import Operator, RefusedError
+from procman.policy.site.probation import Probation, Trial, Version, read
+from procman.policy.site.waits import Wait
 from procman.policy.step import Step
-from procman.policy.waits import Wait
 
 if TYPE_CHECKING:
-    from procman.policy.supervisor import Supervisor
+    from procman.policy.group.supervisor import Supervisor
 
 LIVE = (Phase.LOADING, Phase.RUNNING)
 

@@ -12,9 +12,9 @@ from procman import words
 from procman.lean import TYPE_CHECKING, NamedTuple
 from procman.plan import GroupPlan, Launch, Stop
 from procman.policy.events import Exit, Retry, Signal, Spawn, StartFailed, State, Transition, WorkerId
-from procman.policy.pulse import Pulse
-from procman.policy.restart import Fate
 from procman.policy.step import Step
+from procman.policy.worker.pulse import Pulse
+from procman.policy.worker.restart import Fate
 
 if TYPE_CHECKING:
     from procman.choices import Level, Scope

@@ -11,15 +11,15 @@ from collections.abc import Collection, Iterator
 from procman.lean import TYPE_CHECKING
 from procman.plan import GroupPlan
 from procman.policy.events import Signal, State
-from procman.policy.order import Goal
-from procman.policy.restart import Fate
-from procman.policy.rollout import begin
+from procman.policy.group.order import Goal
+from procman.policy.group.rollout import begin
 from procman.policy.step import Step
-from procman.policy.worker import LIVE, Worker, is_up
+from procman.policy.worker.restart import Fate
+from procman.policy.worker.worker import LIVE, Worker, is_up
 
 if TYPE_CHECKING:
     from procman.choices import Scope
-    from procman.policy.supervisor import Supervisor
+    from procman.policy.group.supervisor import Supervisor
 
 
 class Hand:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from procman.lean import NamedTuple
 from procman.policy.events import State
 from procman.policy.step import Step
-from procman.policy.worker import Worker
+from procman.policy.worker.worker import Worker
 
 
 class Regroup(NamedTuple):

@@ -14,8 +14,8 @@ from procman.policy.events import Outgrown, State, Weigh
 from procman.policy.step import Step
 
 if TYPE_CHECKING:
-    from procman.policy.supervisor import Supervisor
-    from procman.policy.worker import Worker
+    from procman.policy.group.supervisor import Supervisor
+    from procman.policy.worker.worker import Worker
 
 GOLDEN = 0.6180339887498949
 

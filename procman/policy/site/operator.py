@@ -10,12 +10,8 @@ from collections.abc import Mapping
 from procman import words
 from procman.lean import Protocol, assert_never
 from procman.plan import Plan
-from procman.policy import hand
-from procman.policy.census import Census
-from procman.policy.ending import Phase
 from procman.policy.events import Event, ShutDown, Transition
-from procman.policy.losses import Losses
-from procman.policy.requests import (
+from procman.policy.events.requests import (
     Accepted,
     Answer,
     Asked,
@@ -35,11 +31,15 @@ from procman.policy.requests import (
     ShowPlan,
     ShowStatus,
 )
-from procman.policy.snapshot import snapshot
+from procman.policy.group import hand
+from procman.policy.group.supervisor import Supervisor
+from procman.policy.helpers.losses import Losses
+from procman.policy.helpers.zygotes import Zygotes
+from procman.policy.site.census import Census
+from procman.policy.site.ending import Phase
+from procman.policy.site.snapshot import snapshot
+from procman.policy.site.waits import Wait
 from procman.policy.step import Step
-from procman.policy.supervisor import Supervisor
-from procman.policy.waits import Wait
-from procman.policy.zygotes import Zygotes
 
 MOST_WORKERS = 100_000
 """Of a group; more is a slip of the finger."""

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from procman.lean import TYPE_CHECKING
-from procman.policy import recycle, rollout
-from procman.policy.edition import why_stale
 from procman.policy.events import State
-from procman.policy.order import Goal
-from procman.policy.restart import Fate
+from procman.policy.group import rollout
+from procman.policy.group.edition import why_stale
+from procman.policy.group.order import Goal
 from procman.policy.step import Step
-from procman.policy.worker import is_up
+from procman.policy.worker import recycle
+from procman.policy.worker.restart import Fate
+from procman.policy.worker.worker import is_up
 
 if TYPE_CHECKING:
     from procman.plan import GroupPlan
-    from procman.policy.slot import Slot
-    from procman.policy.supervisor import Supervisor
+    from procman.policy.group.slot import Slot
+    from procman.policy.group.supervisor import Supervisor
 
 
 def follow(group: Supervisor, plan: GroupPlan, step: Step, *, fresh: bool = False) -> None:

@@ -10,14 +10,14 @@ from __future__ import annotations
 from procman import words
 from procman.lean import TYPE_CHECKING
 from procman.plan import GroupPlan, Health
-from procman.policy import recycle
 from procman.policy.events import Check, Checked, Extended, Ready, Said, State, Unready
-from procman.policy.restart import Failure
 from procman.policy.step import Step
+from procman.policy.worker import recycle
+from procman.policy.worker.restart import Failure
 
 if TYPE_CHECKING:
     from procman.choices import Doing
-    from procman.policy.worker import Worker
+    from procman.policy.worker.worker import Worker
 
 
 Felt = Ready | Unready | Checked | Said | Extended

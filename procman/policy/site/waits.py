@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from procman.policy.ending import Phase
 from procman.policy.events import State
-from procman.policy.probation import Trial
-from procman.policy.supervisor import Supervisor
-from procman.policy.worker import is_up
+from procman.policy.group.supervisor import Supervisor
+from procman.policy.site.ending import Phase
+from procman.policy.site.probation import Trial
+from procman.policy.worker.worker import is_up
 
 Key = tuple[str, int]
 

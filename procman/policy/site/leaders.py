@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from procman.lean import TYPE_CHECKING
-from procman.policy import pulse, recycle, rollout
-from procman.policy.census import Census
 from procman.policy.events import Execed, Exited, Forked, MainPid, Outgrown, StartFailed, State, Strays, TreeEnded
+from procman.policy.group import rollout
+from procman.policy.site.census import Census
 from procman.policy.step import Step
-from procman.policy.worker import Worker
+from procman.policy.worker import pulse, recycle
+from procman.policy.worker.worker import Worker
 
 if TYPE_CHECKING:
-    from procman.policy.supervisor import Supervisor
+    from procman.policy.group.supervisor import Supervisor
 
 
 class Leaders:

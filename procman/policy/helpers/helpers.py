@@ -22,9 +22,9 @@ from procman.policy.events import (
     RunHelper,
     WatchList,
 )
-from procman.policy.losses import Losses
-from procman.policy.restart import Ladder
+from procman.policy.helpers.losses import Losses
 from procman.policy.step import Step
+from procman.policy.worker.restart import Ladder
 
 _POLICY = Restart()
 """Its delays are a group's by default; there is no budget."""

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from procman.choices import Condition
+    from procman.policy.group.supervisor import Supervisor
     from procman.policy.step import Step
-    from procman.policy.supervisor import Supervisor
-    from procman.policy.worker import Worker
+    from procman.policy.worker.worker import Worker
 
 
 class Goal(StrEnum):

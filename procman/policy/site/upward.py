@@ -7,13 +7,13 @@ not keep the rest of the site from counting as started.
 from __future__ import annotations
 
 from procman.lean import TYPE_CHECKING
-from procman.policy.ending import Phase
 from procman.policy.events import Report, State
+from procman.policy.site.ending import Phase
 from procman.policy.step import Step
 
 if TYPE_CHECKING:
     from procman.choices import SiteState
-    from procman.policy.supervisor import Supervisor
+    from procman.policy.group.supervisor import Supervisor
 
 
 class Upward:

@@ -11,16 +11,16 @@ from collections.abc import Mapping
 
 from procman import words
 from procman.lean import TYPE_CHECKING
-from procman.policy import hand
 from procman.policy.events import AwaitDemand, Demanded, Due, State
-from procman.policy.order import Goal
-from procman.policy.restart import Failure, Ladder, farewell
+from procman.policy.group import hand
+from procman.policy.group.order import Goal
 from procman.policy.step import Step
+from procman.policy.worker.restart import Failure, Ladder, farewell
 
 if TYPE_CHECKING:
     from procman.choices import Fared
     from procman.plan import GroupPlan, Listen
-    from procman.policy.supervisor import Supervisor
+    from procman.policy.group.supervisor import Supervisor
 
 
 class Runs:

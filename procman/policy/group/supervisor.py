@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from procman import words
 from procman.plan import GroupPlan, Launch
-from procman.policy import pulse, successor
 from procman.policy.events import Exit, Exited, StartFailed, State
-from procman.policy.hand import Hand, keeps_up
-from procman.policy.hand import start as start_anew
-from procman.policy.order import Goal
-from procman.policy.regroup import Regroup
-from procman.policy.restart import Budget, Ending, Failure, Fate, describe
-from procman.policy.rollout import Rollout
-from procman.policy.runs import Runs
-from procman.policy.slot import Slot
+from procman.policy.group import successor
+from procman.policy.group.hand import Hand, keeps_up
+from procman.policy.group.hand import start as start_anew
+from procman.policy.group.order import Goal
+from procman.policy.group.regroup import Regroup
+from procman.policy.group.rollout import Rollout
+from procman.policy.group.runs import Runs
+from procman.policy.group.slot import Slot
+from procman.policy.group.verdict import conclude, settle
 from procman.policy.step import Step
-from procman.policy.verdict import conclude, settle
-from procman.policy.worker import LIVE, Generations, Worker
+from procman.policy.worker import pulse
+from procman.policy.worker.restart import Budget, Ending, Failure, Fate, describe
+from procman.policy.worker.worker import LIVE, Generations, Worker
 
 
 class Supervisor:

@@ -6,20 +6,20 @@ Which group goes down before which is said by `order.py`, what a site ends with 
 from __future__ import annotations
 
 from procman.lean import TYPE_CHECKING, Protocol
-from procman.policy.adopt import identity
-from procman.policy.drain import Draining
-from procman.policy.ending import Phase, Shutdown
-from procman.policy.order import Goal
+from procman.policy.group.order import Goal
+from procman.policy.site.adopt import identity
+from procman.policy.site.drain import Draining
+from procman.policy.site.ending import Phase, Shutdown
 
 if TYPE_CHECKING:
     from procman.plan import Plan
-    from procman.policy.census import Census
-    from procman.policy.configuration import Configuration
     from procman.policy.events import Left, Notice, ShutDown
-    from procman.policy.helpers import Helpers
-    from procman.policy.order import Order
+    from procman.policy.group.order import Order
+    from procman.policy.group.supervisor import Supervisor
+    from procman.policy.helpers.helpers import Helpers
+    from procman.policy.site.census import Census
+    from procman.policy.site.configuration import Configuration
     from procman.policy.step import Step
-    from procman.policy.supervisor import Supervisor
 
 
 class Site(Protocol):

@@ -7,18 +7,18 @@ says is in `restart.py`; here it is brought together with what is wanted of the 
 from __future__ import annotations
 
 from procman.lean import TYPE_CHECKING
-from procman.policy import successor
-from procman.policy.edition import why_stale
 from procman.policy.events import State
-from procman.policy.order import Goal
-from procman.policy.regroup import Regroup
-from procman.policy.restart import Ending, Fate, describe, farewell, judge
+from procman.policy.group import successor
+from procman.policy.group.edition import why_stale
+from procman.policy.group.order import Goal
+from procman.policy.group.regroup import Regroup
 from procman.policy.step import Step
-from procman.policy.worker import Last, Worker
+from procman.policy.worker.restart import Ending, Fate, describe, farewell, judge
+from procman.policy.worker.worker import Last, Worker
 
 if TYPE_CHECKING:
-    from procman.policy.slot import Slot
-    from procman.policy.supervisor import Supervisor
+    from procman.policy.group.slot import Slot
+    from procman.policy.group.supervisor import Supervisor
 
 
 def conclude(group: Supervisor, worker: Worker, ending: Ending, leftover: bool, step: Step) -> None:

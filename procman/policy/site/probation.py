@@ -16,7 +16,7 @@ from procman.plan.codec import from_answer
 from procman.policy.events import GoodPlan, State
 
 if TYPE_CHECKING:
-    from procman.policy.supervisor import Supervisor
+    from procman.policy.group.supervisor import Supervisor
 
 KEPT = 5
 """So many good plans are remembered, and kept for after procman's next start."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from procman.lean import TYPE_CHECKING
 from procman.policy.events import State
-from procman.policy.requests import GroupStatus, SiteStatus, WorkerStatus
-from procman.policy.worker import LIVE, Worker
+from procman.policy.events.requests import GroupStatus, SiteStatus, WorkerStatus
+from procman.policy.worker.worker import LIVE, Worker
 
 if TYPE_CHECKING:
     from procman.choices import Role
-    from procman.policy.operator import Site
-    from procman.policy.slot import Slot
-    from procman.policy.supervisor import Supervisor
+    from procman.policy.group.slot import Slot
+    from procman.policy.group.supervisor import Supervisor
+    from procman.policy.site.operator import Site
 
 
 def snapshot(site: Site, now: float) -> SiteStatus:

@@ -6,9 +6,9 @@ from enum import StrEnum
 
 from procman.plan import Plan
 from procman.policy.events import ShutDown
-from procman.policy.order import Goal
-from procman.policy.restart import EXIT_CODES, Failure
-from procman.policy.supervisor import Supervisor
+from procman.policy.group.order import Goal
+from procman.policy.group.supervisor import Supervisor
+from procman.policy.worker.restart import EXIT_CODES, Failure
 
 SECOND_ASK = 0.5
 """Seconds after the first request to stop from which on another one means at once; a bounce is not two wishes."""

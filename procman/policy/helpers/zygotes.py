@@ -12,16 +12,16 @@ from collections.abc import Mapping
 
 from procman.lean import TYPE_CHECKING
 from procman.plan import GroupPlan, Launch
-from procman.policy.edition import configured
 from procman.policy.events import HelperFailed, HelperReady, Spawn, State, ZygoteOrder
-from procman.policy.follow import follow
-from procman.policy.helpers import Helpers
-from procman.policy.order import Goal
+from procman.policy.group.edition import configured
+from procman.policy.group.follow import follow
+from procman.policy.group.order import Goal
+from procman.policy.helpers.helpers import Helpers
 from procman.policy.step import Step
-from procman.policy.worker import LIVE
+from procman.policy.worker.worker import LIVE
 
 if TYPE_CHECKING:
-    from procman.policy.supervisor import Supervisor
+    from procman.policy.group.supervisor import Supervisor
 
 
 class Zygotes:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from procman.lean import TYPE_CHECKING
 from procman.policy.events import State
-from procman.policy.order import Goal
-from procman.policy.restart import Ending, Fate, describe
+from procman.policy.group.order import Goal
 from procman.policy.step import Step
-from procman.policy.worker import Worker, is_up
+from procman.policy.worker.restart import Ending, Fate, describe
+from procman.policy.worker.worker import Worker, is_up
 
 if TYPE_CHECKING:
-    from procman.policy.slot import Slot
-    from procman.policy.supervisor import Supervisor
+    from procman.policy.group.slot import Slot
+    from procman.policy.group.supervisor import Supervisor
 
 
 def begin(group: Supervisor, slot: Slot, reason: str, step: Step) -> None:

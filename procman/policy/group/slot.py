@@ -7,8 +7,8 @@ moment at which that is ready and takes the place, its predecessor, which ends. 
 from __future__ import annotations
 
 from procman.policy.events import WorkerId
-from procman.policy.restart import Ladder
-from procman.policy.worker import LIVE, Worker
+from procman.policy.worker.restart import Ladder
+from procman.policy.worker.worker import LIVE, Worker
 
 
 class Slot:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from procman.plan import Plan, diff, moves
 from procman.policy.events import ConfigureLog, Identify
-from procman.policy.helpers import Helpers, calendar_of, guard_of, pump_of, watch_list_of
-from procman.policy.probation import Version
+from procman.policy.helpers.helpers import Helpers, calendar_of, guard_of, pump_of, watch_list_of
+from procman.policy.site.probation import Version
 from procman.policy.step import Step
 
 Effects = dict[str, list[str]]

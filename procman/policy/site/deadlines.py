@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from heapq import heappop, heappush
 
-from procman.policy.rollout import Rollout
-from procman.policy.runs import Runs
+from procman.policy.group.rollout import Rollout
+from procman.policy.group.runs import Runs
+from procman.policy.group.supervisor import Supervisor
 from procman.policy.step import Step
-from procman.policy.supervisor import Supervisor
-from procman.policy.worker import Worker
+from procman.policy.worker.worker import Worker
 
 Owner = Worker | Runs | Rollout
 

@@ -8,16 +8,16 @@ worker whose turn it is ends and another one starts; start-first, the other way 
 from __future__ import annotations
 
 from procman.lean import TYPE_CHECKING, NamedTuple
-from procman.policy import successor
 from procman.policy.events import State
-from procman.policy.order import Goal
-from procman.policy.restart import Fate
+from procman.policy.group import successor
+from procman.policy.group.order import Goal
 from procman.policy.step import Step
-from procman.policy.worker import Worker
+from procman.policy.worker.restart import Fate
+from procman.policy.worker.worker import Worker
 
 if TYPE_CHECKING:
-    from procman.policy.slot import Slot
-    from procman.policy.supervisor import Supervisor
+    from procman.policy.group.slot import Slot
+    from procman.policy.group.supervisor import Supervisor
 
 
 class Target(NamedTuple):
