@@ -91,11 +91,11 @@ ROOMS: dict[str, Room] = {
     "output": room("kernel.wait.poller", "words", libraries=ANY),
     "log": room("plan", "screen", "words", "policy.events", libraries=LEAN),
     "config": room("plan", "words", libraries=ANY | {"pydantic", "pydantic_core", "tomli", "dotenv", "cronsim"}),
-    "config.foresight": room("kernel.proc.hierarchy", "plan", "words", libraries=ANY),
+    "config.preview.foresight": room("kernel.proc.hierarchy", "plan", "words", libraries=ANY),
     "config.model": room("plan", "words", libraries=PURE | {"pydantic", "re"}),
     "config.compile": room("plan", libraries=PURE | {"os"}),
     "prefork": room(
-        "config.cpus", "config.values", "kernel", "log", "plan", "policy", "words", "worker", libraries=ANY
+        "config.cpus", "config.scalars", "kernel", "log", "plan", "policy", "words", "worker", libraries=ANY
     ),
     "worker": room(libraries=LEAN | {"socket", "types"}),
     "cli": room(
@@ -119,10 +119,11 @@ ROOMS: dict[str, Room] = {
 """By name; the longest that fits a module counts."""
 
 FLOORS = {
+    "config": ("scalars", "text", "model", "check", "merge", "compile", "preview"),
     "policy": ("events", "worker", "group", "helpers", "site"),
     "kernel": ("proc", "wait", "spawn", "guard", "output", "sockets", "health", "tree", "helpers", "init", "world"),
 }
-"""The rooms of the two large houses, from the ground up."""
+"""The rooms of the three large houses, from the ground up."""
 
 MODULES = sorted((ROOT / "procman").rglob("*.py"))
 

@@ -43,11 +43,11 @@ def run(args: argparse.Namespace) -> int:
     named = configuration(args)
     # Here, because other commands import this module too and must stay light.
     from procman import plan
-    from procman.config.advice import warnings
-    from procman.config.foresight import this_machine
-    from procman.config.load import Request
     from procman.config.loader import explain, load_plan
-    from procman.config.summary import render
+    from procman.config.merge.load import Request
+    from procman.config.preview.advice import warnings
+    from procman.config.preview.foresight import this_machine
+    from procman.config.preview.summary import render
 
     request = Request(args.files, str(named["cwd"]), args.overlay, args.sets)
     result = load_plan(request, os.environ)

@@ -74,8 +74,8 @@ def _answer(args: argparse.Namespace) -> dict[str, Any]:
     """What a loader says: here, of files, or of a running site that loader which it has itself."""
     if not args.files:
         return talk.consult(args, args.key)
-    from procman.config.load import Request
     from procman.config.loader import answer_key
+    from procman.config.merge.load import Request
 
     here = str(configuration(args)["cwd"])
     request = Request(args.files, here, args.overlay, args.sets, key=args.key)

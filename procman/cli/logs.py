@@ -107,7 +107,7 @@ def _since(args: argparse.Namespace) -> int:
         return 0
     from datetime import datetime
 
-    from procman.config.values import BadValueError, parse_duration
+    from procman.config.scalars.values import BadValueError, parse_duration
 
     try:
         return time.time_ns() - int(parse_duration(args.since) * 1e9)

@@ -16,7 +16,7 @@ from procman.plan.codec import from_plain
 from procman.screen import columns, wants_colour
 
 if TYPE_CHECKING:
-    from procman.config.revision import Revision
+    from procman.config.text.revision import Revision
 
 EXIT_CHANGES, EXIT_INVALID = 4, 78
 
@@ -102,8 +102,8 @@ def _proposed(args: argparse.Namespace) -> Version:
 
 def _since_revision(args: argparse.Namespace) -> tuple[Version, Version]:
     """The files as they were, and as they are; where the first of them was not there yet, there was no group."""
-    from procman.config.repository import GitError
-    from procman.config.revision import Revision
+    from procman.config.text.repository import GitError
+    from procman.config.text.revision import Revision
     from procman.plan import Plan
 
     new = _compiled(args, args.files)
@@ -121,8 +121,8 @@ def _since_revision(args: argparse.Namespace) -> tuple[Version, Version]:
 def _compiled(args: argparse.Namespace, files: list[str], revision: Revision | None = None) -> Version:
     """A version, compiled here. Raises InvalidError."""
     from procman import plan
-    from procman.config.load import Request
     from procman.config.loader import explain, load_plan
+    from procman.config.merge.load import Request
 
     named = configuration(args)
     request = Request(files, str(named["cwd"]), args.overlay, args.sets, revision=revision)

@@ -64,7 +64,7 @@ def timeout_of(args: argparse.Namespace) -> float | None:
     """`--timeout` in seconds; None is no limit. Exits with 2 where it is no duration."""
     if args.timeout is None:
         return None
-    from procman.config.values import BadValueError, parse_duration
+    from procman.config.scalars.values import BadValueError, parse_duration
 
     try:
         return parse_duration(args.timeout)

@@ -6,10 +6,10 @@ import json
 from typing import Any, NamedTuple
 
 from procman.config import model
-from procman.config.document import Document, Path, dotted
-from procman.config.places import place_of
-from procman.config.table import Effect, Table, effect_of
-from procman.config.values import nearest
+from procman.config.scalars.table import Effect, Table, effect_of
+from procman.config.scalars.values import nearest
+from procman.config.text.document import Document, Path, dotted
+from procman.config.text.places import place_of
 
 _NO_DEFAULT = "none: it must be given"
 

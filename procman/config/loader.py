@@ -17,18 +17,18 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from procman import plan
-from procman.config.accounts import Identities, read_identities
-from procman.config.checks import cross_checks
+from procman.config.check.accounts import Identities, read_identities
+from procman.config.check.groups import cross_checks
+from procman.config.check.model_errors import problems_of
 from procman.config.compile import Surroundings, compile_site
 from procman.config.cpus import usable_cpus
-from procman.config.diagnose import Diagnosis, diagnose
-from procman.config.document import Document, Problem, Rejected
-from procman.config.envfiles import EnvFiles, read_env_files
-from procman.config.explain import problems_of
-from procman.config.load import Request, load
+from procman.config.merge.envfiles import EnvFiles, read_env_files
+from procman.config.merge.load import Request, load
 from procman.config.model import Site
-from procman.config.places import places_of
-from procman.config.repository import Commit, identify
+from procman.config.text.diagnose import Diagnosis, diagnose
+from procman.config.text.document import Document, Problem, Rejected
+from procman.config.text.places import places_of
+from procman.config.text.repository import Commit, identify
 
 MOST_MEMORY = 1 << 30
 """Of address space, in bytes: a configuration that needs more is none."""

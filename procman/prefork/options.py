@@ -12,7 +12,7 @@ from signal import SIGTERM
 from typing import Any, TypeVar
 
 from procman.config.cpus import usable_cpus
-from procman.config.values import BadValueError, nearest, parse_duration, parse_number
+from procman.config.scalars.values import BadValueError, nearest, parse_duration, parse_number
 from procman.plan import Backoff, GroupPlan, Launch, Plan, Restart, Stop
 
 MAX_RESTARTS = 100

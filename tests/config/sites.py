@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from procman.config.diagnose import located
-from procman.config.load import Request
 from procman.config.loader import Invalid, explain, load_plan
+from procman.config.merge.load import Request
+from procman.config.text.diagnose import located
 from procman.plan import GroupPlan, Plan
 
 LEAST = 'schema = 1\n[group.web]\ncommand = "web"\n'

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from procman.config.advice import most_failures, stop_bound, warnings
-from procman.config.summary import render
+from procman.config.preview.advice import most_failures, stop_bound, warnings
+from procman.config.preview.summary import render
 from procman.plan import Backoff, Cgroup, GroupPlan, Health, Launch, Plan, Ready, Recycle, Restart, Stop, Update
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from procman.config import model
-from procman.config.load import Request
 from procman.config.loader import load_plan
-from procman.config.table import Effect, Table, effect_of
+from procman.config.merge.load import Request
+from procman.config.scalars.table import Effect, Table, effect_of
 from procman.plan import Plan, moves
 from procman.policy.events import Execed, Forked, HelperReady, Load, Loaded, RunHelper, Signal, Spawn
 from procman.policy.manager import Manager

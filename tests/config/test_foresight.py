@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from procman.config.advice import warnings
-from procman.config.foresight import Machine, foresee, foresee_cgroup, this_machine
+from procman.config.preview.advice import warnings
+from procman.config.preview.foresight import Machine, foresee, foresee_cgroup, this_machine
 from procman.plan import Cgroup, GroupPlan, Launch, Limit, Plan, Privileges
 
 NONE: frozenset[str] = frozenset()

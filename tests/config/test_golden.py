@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from procman.config.load import Request
 from procman.config.loader import Invalid, explain, load_plan
+from procman.config.merge.load import Request
 
 GOLDEN = Path(__file__).parent / "golden"
 ENVIRON = {"HOME": "/home/me", "PORT": "8080"}

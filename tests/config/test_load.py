@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from procman.config.load import set_document
+from procman.config.merge.load import set_document
 from procman.plan import Plan
 from tests.config.sites import LEAST, group_of, heads, load, plan_of, said
 

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import procman
-from procman.config.load import Request
 from procman.config.loader import answer
+from procman.config.merge.load import Request
 from procman.plan import Plan, digest, from_json
 from tests.config.sites import LEAST, heads, load, places, plan_of, said, write
 

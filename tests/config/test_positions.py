@@ -9,7 +9,7 @@ import tomli
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from procman.config.positions import Path, line_and_column, lost_at, scan
+from procman.config.text.positions import Path, line_and_column, lost_at, scan
 
 BARE = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=8)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from procman.config.repository import Commit, identify
+from procman.config.text.repository import Commit, identify
 from tests.cli.test_plan import git
 from tests.config.sites import LEAST, plan_of
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from procman.config import limits, rights
-from procman.config.limits import UNLIMITED
-from procman.config.values import BadValueError
+from procman.config.scalars import limits, rights
+from procman.config.scalars.limits import UNLIMITED
+from procman.config.scalars.values import BadValueError
 
 LIMITS: list[tuple[Any, Any, tuple[int, int | None]]] = [
     (limits.Count, 20, (20, None)),

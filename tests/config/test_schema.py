@@ -15,8 +15,8 @@ import pytest
 import tomli
 from jsonschema import Draft202012Validator
 
-from procman.config.load import Request
 from procman.config.loader import load_plan
+from procman.config.merge.load import Request
 from procman.config.schema import schema_text, site_schema
 from procman.plan import Plan
 from tests.config.sites import LEAST

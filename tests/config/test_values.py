@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from procman import words
-from procman.config import values
-from procman.config.values import BadValueError
+from procman.config.scalars import values
+from procman.config.scalars.values import BadValueError
 
 DURATIONS = [
     ("500ms", 0.5),

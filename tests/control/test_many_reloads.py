@@ -10,8 +10,8 @@ import json
 import sys
 from pathlib import Path
 
-from procman.config.load import Request
 from procman.config.loader import answer
+from procman.config.merge.load import Request
 from tests.control.test_real import Operated, memory, operated
 from tests.control.test_reload import pids
 from tests.site.running import ROOT

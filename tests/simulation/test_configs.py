@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from procman.config.load import Request
 from procman.config.loader import load_plan
+from procman.config.merge.load import Request
 from procman.plan import Plan
 from tests.simulation.play import play
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from procman import plan
 from procman.config import model
-from procman.config.accounts import Identity
+from procman.config.check.accounts import Identity
 from procman.config.compile.listen import listen_of
 from procman.config.compile.output import output_of
 from procman.config.compile.paths import absolute, base_of
 from procman.config.compile.surroundings import Surroundings
-from procman.config.document import Document, Path
-from procman.config.envfiles import env_path
-from procman.config.expand import literal
+from procman.config.merge.envfiles import env_path
+from procman.config.merge.expand import literal
 from procman.config.model.environment import Secret
+from procman.config.text.document import Document, Path
 
 
 def launch_of(name: str, group: model.Group, around: Surroundings) -> plan.Launch:

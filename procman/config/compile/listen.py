@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from procman import plan
 from procman.config import model
+from procman.config.check.listening import names_of
 from procman.config.compile.paths import absolute, base_of
 from procman.config.compile.surroundings import Surroundings
-from procman.config.document import Path
-from procman.config.listening import names_of
+from procman.config.text.document import Path
 
 
 def listen_of(group_name: str, group: model.Group, around: Surroundings) -> tuple[plan.Listen, ...]:

@@ -6,7 +6,7 @@ from procman import choices, plan
 from procman.config import model
 from procman.config.compile.paths import absolute, base_of
 from procman.config.compile.surroundings import Surroundings
-from procman.config.expand import literal
+from procman.config.merge.expand import literal
 
 
 def output_of(name: str, group: model.Group, around: Surroundings) -> plan.Output:

@@ -9,7 +9,7 @@ import os
 from typing import Literal
 
 from procman.config.compile.surroundings import Surroundings
-from procman.config.document import Path
+from procman.config.text.document import Path
 
 
 def base_of(path: Path, around: Surroundings) -> str:

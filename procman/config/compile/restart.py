@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from procman import plan
 from procman.config import model
-from procman.config.values import parse_signal
+from procman.config.scalars.values import parse_signal
 
 
 def update_of(group: model.Group) -> plan.Update:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from procman.config.accounts import Identity
-from procman.config.document import Document
-from procman.config.envfiles import Pairs
+from procman.config.check.accounts import Identity
+from procman.config.merge.envfiles import Pairs
+from procman.config.text.document import Document
 from procman.plan import Origin
 
 

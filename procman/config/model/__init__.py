@@ -1,7 +1,7 @@
 """The site file as the user writes it: every table and option, with its default and its description.
 
 The descriptions become the JSON Schema and the reference of options. A model checks its own table; what concerns
-several groups is in `checks.py`. Nothing here reads files, expands variables or looks at the machine.
+several groups is in `check/groups.py`. Nothing here reads files, expands variables or looks at the machine.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
-from procman.config import fields
 from procman.config.model.checks import Health, Ready
 from procman.config.model.defaults import Defaults
 from procman.config.model.environment import EnvFile
@@ -20,8 +19,9 @@ from procman.config.model.output import Output, Rotate, Sink
 from procman.config.model.restart import Backoff, Restart
 from procman.config.model.site import Log, SiteOptions, SiteOutput
 from procman.config.model.stop import Stop
-from procman.config.table import Table, option
-from procman.config.values import BadValueError, show
+from procman.config.scalars import fields
+from procman.config.scalars.table import Table, option
+from procman.config.scalars.values import BadValueError, show
 
 __all__ = [
     "Backoff", "Defaults", "EnvFile", "Group", "Health", "Listen", "Log", "Output", "Ready", "Restart", "Rotate",

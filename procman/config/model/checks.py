@@ -9,9 +9,9 @@ from typing import Annotated, Any, Self
 from pydantic import PlainValidator, WithJsonSchema, model_validator
 
 from procman import choices
-from procman.config import fields, values
-from procman.config.table import Table, option
-from procman.config.values import BadValueError, show
+from procman.config.scalars import fields, values
+from procman.config.scalars.table import Table, option
+from procman.config.scalars.values import BadValueError, show
 from procman.plan.target import Target, http_target, tcp_target
 
 _SHORTEST_S = 0.01

@@ -7,15 +7,15 @@ from typing import Annotated, Any, Literal
 from pydantic import PlainValidator, WithJsonSchema
 
 from procman import choices
-from procman.config import fields, values
-from procman.config.limits import Limits
 from procman.config.model import environment, privileges
 from procman.config.model.output import OutputOption
 from procman.config.model.restart import Restart
 from procman.config.model.stop import Stop
 from procman.config.model.update import Recycle, Update
-from procman.config.table import Table, option
-from procman.config.values import BadValueError, show
+from procman.config.scalars import fields, values
+from procman.config.scalars.limits import Limits
+from procman.config.scalars.table import Table, option
+from procman.config.scalars.values import BadValueError, show
 
 MOST_WORKERS = 10_000
 

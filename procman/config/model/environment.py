@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Discriminator, Field, PlainValidator, Tag, WithJsonSchema
 
-from procman.config import fields
-from procman.config.table import Table, option
-from procman.config.values import BadValueError, show
+from procman.config.scalars import fields
+from procman.config.scalars.table import Table, option
+from procman.config.scalars.values import BadValueError, show
 
 RESERVED = (
     "PROCMAN_SITE",

@@ -7,15 +7,15 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, PlainValidator, model_validator
 
 from procman import choices
-from procman.config import fields
-from procman.config.cron import PATTERN, parse_cron, parse_timezone
 from procman.config.model.checks import Health, Ready
 from procman.config.model.defaults import Defaults
 from procman.config.model.listen import Listens
 from procman.config.model.order import After, Names
 from procman.config.model.python import Arguments, CallableName, ModulePath, Modules, check_program
-from procman.config.table import option
-from procman.config.values import BadValueError
+from procman.config.scalars import fields
+from procman.config.scalars.cron import PATTERN, parse_cron, parse_timezone
+from procman.config.scalars.table import option
+from procman.config.scalars.values import BadValueError
 
 Cron = Annotated[str, PlainValidator(parse_cron), fields.spelled(PATTERN)]
 Timezone = Annotated[str, PlainValidator(parse_timezone), fields.spelled(r"^[A-Za-z0-9_+/-]+$")]

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
-from procman.config import addresses, fields, values
-from procman.config.rights import parse_owner
-from procman.config.table import Table, option
-from procman.config.values import BadValueError, show
+from procman.config.scalars import addresses, fields, values
+from procman.config.scalars.rights import parse_owner
+from procman.config.scalars.table import Table, option
+from procman.config.scalars.values import BadValueError, show
 
 MOST_BACKLOG = 1 << 20
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from procman import choices
-from procman.config.values import BadValueError, show
+from procman.config.scalars.values import BadValueError, show
 
 
 def _after(value: Any) -> dict[str, str]:

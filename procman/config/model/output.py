@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, PlainValidator, WithJsonSchema, model_validator
 
 from procman import choices
-from procman.config import fields, values
-from procman.config.table import Table, option
-from procman.config.values import BadValueError, show
+from procman.config.scalars import fields, values
+from procman.config.scalars.table import Table, option
+from procman.config.scalars.values import BadValueError, show
 
 _NAMES = ("auto", "inherit", "null", "prefix", "json", "syslog", "journald")
 _HINT = 'write "inherit", "prefix", "json", "syslog", "journald", "null", or { file = "logs/${PROCMAN_GROUP}.log" }'

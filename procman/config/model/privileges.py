@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, PlainValidator, WithJsonSchema
 
-from procman.config import fields, rights, values
+from procman.config.scalars import fields, rights, values
 
 Accounts = Annotated[
     tuple[fields.Account, ...],

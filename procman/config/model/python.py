@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainValidator, WithJsonSchema
 
-from procman.config import fields
-from procman.config.values import BadValueError, show
+from procman.config.scalars import fields
+from procman.config.scalars.values import BadValueError, show
 
 _DOTTED = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 _MODULE = re.compile(_DOTTED)

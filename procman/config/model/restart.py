@@ -7,9 +7,9 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, PlainValidator, WithJsonSchema, model_validator
 
 from procman import choices, words
-from procman.config import fields, values
-from procman.config.table import Table, option, or_off
-from procman.config.values import BadValueError, show
+from procman.config.scalars import fields, values
+from procman.config.scalars.table import Table, option, or_off
+from procman.config.scalars.values import BadValueError, show
 
 
 def _outcome(item: Any) -> int | str:

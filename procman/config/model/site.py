@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from pydantic import PlainValidator, WithJsonSchema
 
 from procman import choices
-from procman.config import fields, values
 from procman.config.model.output import Buffer
-from procman.config.table import Table, option, or_off
+from procman.config.scalars import fields, values
+from procman.config.scalars.table import Table, option, or_off
 
 
 def _failures(value: Any) -> int:

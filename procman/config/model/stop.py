@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from procman import choices
-from procman.config import fields
-from procman.config.table import Table, option
+from procman.config.scalars import fields
+from procman.config.scalars.table import Table, option
 
 
 class Stop(Table):

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 from pydantic import PlainValidator, WithJsonSchema
 
 from procman import choices
-from procman.config import fields, values
 from procman.config.model.output import Size
 from procman.config.model.restart import Share
-from procman.config.table import Table, option
-from procman.config.values import BadValueError, show
+from procman.config.scalars import fields, values
+from procman.config.scalars.table import Table, option
+from procman.config.scalars.values import BadValueError, show
 
 Parallel = Annotated[
     int,

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import PlainValidator, WithJsonSchema
 
-from procman.config import rights, values
-from procman.config.values import BadValueError, show
+from procman.config.scalars import rights, values
+from procman.config.scalars.values import BadValueError, show
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 

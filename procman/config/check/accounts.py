@@ -10,9 +10,9 @@ import os
 import pwd
 from typing import NamedTuple
 
-from procman.config.document import Document, Path, Problem
-from procman.config.rights import parse_account, parse_owner
-from procman.config.values import BadValueError, nearest, show
+from procman.config.scalars.rights import parse_account, parse_owner
+from procman.config.scalars.values import BadValueError, nearest, show
+from procman.config.text.document import Document, Path, Problem
 
 
 class Identity(NamedTuple):

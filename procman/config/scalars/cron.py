@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
 
-from procman.config.values import BadValueError, nearest, show
+from procman.config.scalars.values import BadValueError, nearest, show
 
 PATTERN = r"^\s*(@[a-z]+|\S+(\s+\S+){4})\s*$"
 

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from procman.config.addresses import Address, parse_listen
-from procman.config.document import Document, Path, Problem
-from procman.config.values import BadValueError, nearest
+from procman.config.scalars.addresses import Address, parse_listen
+from procman.config.scalars.values import BadValueError, nearest
+from procman.config.text.document import Document, Path, Problem
 from procman.plan.listen import variable
 
 REFERENCE = re.compile(r"LISTEN_(?:FD|ADDR)_([A-Za-z0-9_]+)")

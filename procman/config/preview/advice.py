@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from graphlib import TopologicalSorter
 
 from procman import plan, words
-from procman.config.daemons import leaving
-from procman.config.foresight import Machine, foresee, foresee_cgroup
+from procman.config.preview.daemons import leaving
+from procman.config.preview.foresight import Machine, foresee, foresee_cgroup
 
 INIT_STOP_TIMEOUT = 9.0
 """What bounds a shutdown as process 1 unless the site says otherwise: engines kill after 10 s."""

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from textwrap import wrap
 from typing import NamedTuple
 
-from procman.config.document import Document, Path, Place, Problem, Source
-from procman.config.positions import Mark, Span, line_and_column, scan
+from procman.config.text.document import Document, Path, Place, Problem, Source
+from procman.config.text.positions import Mark, Span, line_and_column, scan
 
 MOST_SHOWN = 100
 MOST_LOCATED = 10_000

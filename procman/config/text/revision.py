@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from fnmatch import fnmatchcase
 
-from procman.config.repository import GitError, git, top_of
+from procman.config.text.repository import GitError, git, top_of
 
 _LINK = b"120000"
 _MOST_LINKS = 16

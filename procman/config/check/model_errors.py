@@ -9,12 +9,12 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from procman.config import model
-from procman.config.document import Document, Path, Problem, dotted
-from procman.config.limits import Limits
 from procman.config.model import environment
 from procman.config.model.output import Output, Sink
-from procman.config.table import Table
-from procman.config.values import BadValueError, nearest, show
+from procman.config.scalars.limits import Limits
+from procman.config.scalars.table import Table
+from procman.config.scalars.values import BadValueError, nearest, show
+from procman.config.text.document import Document, Path, Problem, dotted
 
 _SYNONYMS = {
     "cmd": "command", "exec": "command", "execstart": "command", "run": "command", "program": "command",

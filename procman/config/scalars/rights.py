@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from procman import words
-from procman.config.values import BadValueError, nearest, parse_integer, show
+from procman.config.scalars.values import BadValueError, nearest, parse_integer, show
 
 MOST_CPUS = 4096
 MOST_ID = 2**32 - 2

@@ -8,8 +8,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Any
 
-from procman.config.document import Document, Path, Source, dotted
-from procman.config.positions import Mark, scan
+from procman.config.text.document import Document, Path, Source, dotted
+from procman.config.text.positions import Mark, scan
 
 
 def places_of(document: Document) -> str:

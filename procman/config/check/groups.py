@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from procman.config.checking import check_checks
-from procman.config.document import Document, Path, Problem
-from procman.config.listening import listen_checks
-from procman.config.positions import scan
-from procman.config.values import nearest, show
+from procman.config.check.health import check_checks
+from procman.config.check.listening import listen_checks
+from procman.config.scalars.values import nearest, show
+from procman.config.text.document import Document, Path, Problem
+from procman.config.text.positions import scan
 
 
 def cross_checks(document: Document) -> list[Problem]:

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 from dotenv.parser import Binding, parse_stream
 
-from procman.config.document import Document, Path, Place, Problem, Rejected, Source
 from procman.config.model.environment import env_name
-from procman.config.read import read_source
-from procman.config.revision import Revision
-from procman.config.values import BadValueError
+from procman.config.scalars.values import BadValueError
+from procman.config.text.document import Document, Path, Place, Problem, Rejected, Source
+from procman.config.text.read import read_source
+from procman.config.text.revision import Revision
 
 Pairs = list[tuple[str, str]]
 

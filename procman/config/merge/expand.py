@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from procman.config import values
-from procman.config.document import Path, Problem, Tree
-from procman.config.listening import REFERENCE
+from procman.config.check.listening import REFERENCE
+from procman.config.scalars import values
+from procman.config.text.document import Path, Problem, Tree
 
 PER_WORKER = ("PROCMAN_TASK_ID", "PROCMAN_GROUP", "PROCMAN_GENERATION")
 """Known at each start only; allowed where a template is."""

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 
 import tomli
 
-from procman.config.document import Document, Problem, Rejected, Source, Tree
-from procman.config.expand import Expander
-from procman.config.read import parse, read_site_toml, read_toml
-from procman.config.revision import Revision
+from procman.config.merge.expand import Expander
+from procman.config.text.document import Document, Problem, Rejected, Source, Tree
+from procman.config.text.read import parse, read_site_toml, read_toml
+from procman.config.text.revision import Revision
 
 MOST_FILES = 1000
 

@@ -6,8 +6,8 @@ import re
 
 import tomli
 
-from procman.config.document import Place, Problem, Source
-from procman.config.positions import lost_at
+from procman.config.text.document import Place, Problem, Source
+from procman.config.text.positions import lost_at
 
 _HINTS = (
     (r"(?:True|False)\b", "TOML writes true and false in lower case"),

@@ -14,10 +14,10 @@ import stat
 
 import tomli
 
-from procman.config.document import Document, Place, Problem, Rejected, Source, Tree
-from procman.config.repository import GitError
-from procman.config.revision import Revision
-from procman.config.syntax import syntax_problem
+from procman.config.text.document import Document, Place, Problem, Rejected, Source, Tree
+from procman.config.text.repository import GitError
+from procman.config.text.revision import Revision
+from procman.config.text.syntax import syntax_problem
 
 MOST_BYTES = 8 * 1024 * 1024
 MOST_NODES = 200_000

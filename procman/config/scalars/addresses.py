@@ -9,7 +9,7 @@ import ipaddress
 from typing import Any, NamedTuple
 
 from procman.choices import ListenKind
-from procman.config.values import BadValueError, nearest, show
+from procman.config.scalars.values import BadValueError, nearest, show
 
 PATTERN = r"^\s*((tcp|udp)://.*:[0-9]+/?|unix:.+)\s*$"
 

@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Iterator
 
 from procman import plan
-from procman.config.advice import INIT_STOP_TIMEOUT, stop_bound, warnings
-from procman.config.foresight import Machine
+from procman.config.preview.advice import INIT_STOP_TIMEOUT, stop_bound, warnings
+from procman.config.preview.foresight import Machine
 from procman.words import CAPABILITIES, duration, signal_name
 
 _WIDTH = 80

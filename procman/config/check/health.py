@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from procman.config.addresses import Address, parse_listen
-from procman.config.document import Document, Path, Problem
 from procman.config.model.checks import sample
-from procman.config.values import BadValueError
+from procman.config.scalars.addresses import Address, parse_listen
+from procman.config.scalars.values import BadValueError
+from procman.config.text.document import Document, Path, Problem
 from procman.plan.target import Target, http_target, tcp_target
 
 _OTHERS = {"ready": "`notify`, `fd` or `exec`", "health": "`watchdog` or `exec`"}

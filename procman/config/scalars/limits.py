@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator, WithJsonSchema
 
-from procman.config.table import Table, option
-from procman.config.values import (
+from procman.config.scalars.table import Table, option
+from procman.config.scalars.values import (
     DURATION_PATTERN,
     SIZE_PATTERN,
     BadValueError,

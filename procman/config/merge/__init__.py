@@ -1,0 +1,1 @@
+"""Many files to one document: includes, overlays, `--set`, variables and env files."""
