@@ -114,7 +114,8 @@ ROOMS: dict[str, Room] = {
     "cli.logs": room("config", "control", "output", "screen", libraries=ANY),
     "cli.core": room("__version__", "control", "kernel", "log", "policy", "screen", libraries=LEAN),
     "cli.init": room("kernel", libraries=LEAN),
-    "cli.scripts": room("kernel.init.command", libraries=LEAN | {"binascii", "site"}),
+    "cli.entry": room("kernel.init.command", libraries=LEAN | {"binascii"}),
+    "cli.scripts": room("cli.entry", libraries=LEAN | {"site"}),
 }
 """By name; the longest that fits a module counts."""
 

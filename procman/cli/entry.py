@@ -2,6 +2,14 @@
 
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+
+    from procman.kernel.init.command import Environment
+else:
+    import _signal as signal  # builtin: loaded at once
+
 
 def main() -> int:
     """Run what this process was asked for; the answer is its exit code."""
@@ -12,3 +20,46 @@ def main() -> int:
     from procman.cli.main import main as others
 
     return others()
+
+
+def begin(caller: list[str], words: list[str], held: "set[int | signal.Signals]") -> int:
+    """The same for the command `procman`, in an interpreter that is isolated and has all signals blocked.
+
+    `caller`: its signal mask as /proc has it, or nothing if that is `held`, which was blocked when this process began;
+    then "=" and its environment in words of base64, or nothing if that is this process's own. `words`: after `procman`.
+    """
+    if words[:1] == ["init"]:
+        from procman.cli.init import run_here
+
+        return run_here(words[1:], _mask(caller, held), _environment(caller))
+    if "=" in caller:  # once more, with the environment that it is to be: the signals stay held
+        from os import fsencode
+
+        from procman.kernel.init.command import execute_file
+
+        again = [fsencode(word) for word in (sys.executable, "-I", "-S", "-X", "utf8", sys.argv[0], "--", *words)]
+        execute_file(again[0], again, _environment(caller))
+    if words[:1] != ["up"]:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+    import gc
+
+    gc.set_threshold(20_000)  # what is imported is much, and no garbage
+    sys.argv[:] = ["procman", *words]
+    return main()
+
+
+def _mask(caller: list[str], held: "set[int | signal.Signals]") -> set[int]:
+    if not caller or caller[0] == "=":
+        return {int(number) for number in held}
+    bits = int(caller[0], 16)
+    return {number for number in range(1, bits.bit_length() + 1) if bits >> number - 1 & 1}
+
+
+def _environment(caller: list[str]) -> "Environment":
+    from procman.kernel.init.command import Environment, environment_of_caller
+
+    if "=" not in caller:
+        return environment_of_caller()
+    from binascii import a2b_base64
+
+    return Environment(a2b_base64("".join(caller[caller.index("=") + 1 :])).split(b"\0"))

@@ -118,21 +118,26 @@ def trap(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_init_is_isolated_and_the_command_has_the_callers_environment(
+def test_init_is_isolated_and_the_command_has_the_callers_environment_and_mask(
     installs: Installs, kind: str, trap: Path
 ) -> None:
     spoilt = ("sh", "-c", SPOILT, "-", "env", "-i", *(f"{name}={value}" for name, value in ENVIRONMENT.items()))
-    program = "import sys; sys.stdout.write(open('/proc/self/environ').read()); sys.exit(7)"
-    with subprocess.Popen(
+    program = (
+        "import signal, sys; sys.stdout.write(open('/proc/self/environ').read());"
+        "sys.exit(sum(signal.pthread_sigmask(signal.SIG_BLOCK, ())))"
+    )
+    blocked = {signal.SIGUSR1, signal.SIGRTMIN}
+    it = subprocess.run(
         [*spoilt, installs[kind], "init", "--", sys.executable, "-I", "-S", "-c", program],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        check=False,
+        capture_output=True,
         text=True,
         cwd=trap,
-    ) as it:
-        out, err = it.communicate(timeout=DEADLINE_S)
-    assert (it.returncode, err) == (7, "")
-    assert dict(entry.split("=", 1) for entry in out.split("\0")[:-1]) == ENVIRONMENT
+        timeout=DEADLINE_S,
+        preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, blocked),
+    )
+    assert (it.returncode, it.stderr) == (sum(blocked), "")
+    assert dict(entry.split("=", 1) for entry in it.stdout.split("\0")[:-1]) == ENVIRONMENT
 
 
 @pytest.mark.parametrize("kind", KINDS)

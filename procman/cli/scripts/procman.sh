@@ -1,23 +1,44 @@
 #!/bin/sh
 # The command `procman`: an interpreter that is isolated from its first moment, whatever PYTHON* variables are meant for
 # what it runs. Which interpreter, the installer has written into the first lines of procman-python, beside this file.
-me=$0
-while [ -L "$me" ]; do
-    to=$(readlink "$me")
-    case $to in /*) me=$to ;; *) me=${me%/*}/$to ;; esac
+# The names are long so that they are nobody's: a variable that the caller exports would be handed on with our value.
+procman_me=$0
+while [ -L "$procman_me" ]; do
+    procman_to=$(readlink "$procman_me")
+    case $procman_to in /*) procman_me=$procman_to ;; *) procman_me=${procman_me%/*}/$procman_to ;; esac
 done
-program=${me%/*}/procman-python
-{ IFS= read -r python && IFS= read -r exec; } < "$program" || exit 126
-python=${python#??}
-if [ "$python" = /bin/sh ]; then # a path with a space in it, or a long one: '''exec' "/a path/python" "$0" "$@"
-    python=${exec#* }
-    python=${python% \"\$0\"*}
-    case $python in [\"\']*) python=${python#?} python=${python%?} ;; esac
+procman_script=${procman_me%/*}/procman-python
+{ IFS= read -r procman_python && IFS= read -r procman_exec; } < "$procman_script" || exit 126
+procman_python=${procman_python#??}
+if [ "$procman_python" = /bin/sh ]; then # a path with a space in it, or a long one: '''exec' "/a path/python" "$0" "$@"
+    procman_python=${procman_exec#* }
+    procman_python=${procman_python% \"\$0\"*}
+    case $procman_python in [\"\']*) procman_python=${procman_python#?} procman_python=${procman_python%?} ;; esac
 fi
-# A shell hands on another environment than it was given (PWD and SHLVL added, names with dots lost), so the true one
-# goes along, in words of one line each, for the commands that start processes.
+# The commands that start processes need to know their caller as it was. A shell hands on another environment than it was
+# given (PWD and SHLVL added, names with dots lost), so the true one goes along, in words of one line each; but a very
+# long one could not be given twice. And no signal may be lost while the interpreter starts, so from here on all are
+# blocked, where env can do that; the caller's mask goes along.
 set -- -- "$@"
+procman_hold=
 case ${2-} in
-init | up) true=$(base64 "/proc/$$/environ" 2>/dev/null) && set -- = $true "$@" ;;
+init | up)
+    procman_mask=
+    while read -r procman_key procman_value _; do
+        case $procman_key in
+        Pid:) procman_pid=$procman_value ;; # as /proc counts, which may be another namespace's
+        SigBlk:) procman_mask=$procman_value && break ;;
+        esac
+    done 2> /dev/null < /proc/self/status
+    if [ "$procman_mask" ]; then
+        procman_hold='/usr/bin/env --block-signal'
+        procman_environment=$($procman_hold base64 "/proc/$procman_pid/environ" 2> /dev/null) || {
+            procman_hold=
+            procman_environment=$(base64 "/proc/$procman_pid/environ" 2> /dev/null)
+        } && [ ${#procman_environment} -lt 1000000 ] && set -- = $procman_environment "$@"
+        set -- "$procman_mask" "$@"
+    fi
+    ;;
 esac
-exec "$python" -I -S -X utf8 "$program" "$@"
+case $procman_python in *=*) procman_hold= ;; esac # env would take it for a variable
+exec $procman_hold "$procman_python" -I -S -X utf8 "$procman_script" "$@"
