@@ -1,8 +1,11 @@
-"""How procman says signals, durations, sizes and capabilities, everywhere the same. Pure; never prints."""
+"""How procman says signals, durations, sizes and capabilities, everywhere the same, and which signal is meant.
+
+Pure; never prints.
+"""
 
 from __future__ import annotations
 
-from signal import Signals
+from signal import SIGRTMAX, SIGRTMIN, Signals
 
 CAPABILITIES = (
     "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",
@@ -21,6 +24,19 @@ _UNITS = (("d", 86400), ("h", 3600), ("m", 60))
 def signal_name(number: int) -> str:
     """`SIGTERM` for 15; `signal 36` for one that has no name of its own."""
     return _SIGNALS.get(number) or f"signal {number}"
+
+
+def signal_number(name: str) -> int | None:
+    """15 for `TERM`, `sigterm` and `15`, 35 for `RTMIN+1`; None for what is no name of a signal and no number."""
+    name = name.upper().removeprefix("SIG")
+    if name.isascii() and name.isdigit():
+        return int(name) if len(name) < 4 else None
+    base = {"RTMIN": SIGRTMIN, "RTMAX": SIGRTMAX}.get(name[:5])
+    more = name[6:]
+    if base is None or name[5:6] not in ("+", "-") or not (more.isascii() and more.isdigit() and len(more) < 3):
+        return Signals[f"SIG{name}"].value if f"SIG{name}" in Signals.__members__ else None
+    number = base + int(name[5:])
+    return number if SIGRTMIN <= number <= SIGRTMAX else None
 
 
 def capability_name(number: int) -> str:

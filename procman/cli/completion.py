@@ -14,12 +14,18 @@ from itertools import pairwise
 
 from procman.cli.main import COMMANDS, Parser
 from procman.cli.main import parser_of as parser_of_all
+from procman.control.wire import Object
 
 _SCRIPTS = {
     "bash": """\
 _procman() {
-    local IFS=$'\\n'
-    COMPREPLY=($(procman completion words -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+    local IFS=$'\\n' words=() word begun=
+    for word in "${COMP_WORDS[@]:1:COMP_CWORD}"; do  # bash breaks api:0 into three words
+        if [[ -n $begun && ( $word == : || $begun == *: ) ]]; then begun+=$word; words[${#words[@]}-1]=$begun
+        else begun=$word; words+=("$word"); fi
+    done
+    COMPREPLY=($(procman completion words -- "${words[@]}" 2>/dev/null))
+    [[ $begun == *:* && $COMP_WORDBREAKS == *:* ]] && COMPREPLY=("${COMPREPLY[@]#"${begun%"${begun##*:}"}"}")
     [[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace
     return 0
 }
@@ -48,7 +54,7 @@ examples:
   eval "$(procman completion zsh)"            in ~/.zshrc, after compinit
   procman completion fish | source            in ~/.config/fish/config.fish
 """
-_WITH_GROUPS = ("status", "start", "stop", "restart", "run", "signal")
+_WITH_GROUPS = ("status", "start", "stop", "restart", "run", "signal", "logs")
 
 
 def add_parser(commands: argparse._SubParsersAction[Parser], name: str) -> None:
@@ -82,26 +88,33 @@ def candidates(before: list[str], begun: str) -> Iterator[str]:
 
         yield from names(os.environ)
         return
-    command = next((word for word in before if word in COMMANDS), None)
+    command = next((word for word in before if word in COMMANDS or word == "init"), None)
     if command is None:
-        yield from ("-s", "--help", "--version") if begun.startswith("-") else COMMANDS
+        yield from ("-s", "--help", "--version") if begun.startswith("-") else (*COMMANDS, "init")
         return
     if begun.startswith("-"):
         yield from options_of(command)
     elif command == "scale":
-        yield from (f"{group}=" for group in _groups(before))
+        yield from (f"{group['name']}=" for group in _status(before)["groups"])
     elif command == "signal" and before[-1] == command:
         import signal
 
         yield from (one.name.removeprefix("SIG") for one in signal.Signals)
+    elif command in _WITH_GROUPS and ":" in begun and command != "run":
+        yield from (f"{worker['group']}:{worker['task']}" for worker in _status(before)["workers"])
     elif command in _WITH_GROUPS:
-        yield from _groups(before)
+        yield from (group["name"] for group in _status(before)["groups"])
     elif command == "completion":
         yield from _SCRIPTS
 
 
 def options_of(command: str) -> Iterator[str]:
     """The options that a command has."""
+    if command == "init":
+        from procman.cli.init import WORDS
+
+        yield from WORDS
+        return
     parser = parser_of_all([command])
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
@@ -109,15 +122,15 @@ def options_of(command: str) -> Iterator[str]:
                 yield from option.option_strings
 
 
-def _groups(before: list[str]) -> list[str]:
-    """The groups of the site that is meant, if it runs."""
+def _status(before: list[str]) -> Object:
+    """That of the site that is meant, if it runs."""
     from procman.control.client import ClientError, TimedOutError, find, status_of
 
     wanted = next((after for word, after in pairwise(before) if word in ("-s", "--site")), None)
     with contextlib.suppress(ClientError, TimedOutError):
         client = find(wanted, os.environ)
         try:
-            return [group["name"] for group in status_of(client)["groups"]]
+            return status_of(client)
         finally:
             client.close()
-    return []
+    return {"groups": [], "workers": []}

@@ -16,7 +16,7 @@ examples:
   procman events -n 0 -f        from now on
   procman events -f --json | jq 'select(.event == "worker.failed")'
 
-{talk.SITE_EPILOG}{talk.EXIT_CODES}"""
+{talk.SITE_EPILOG}{talk.exit_codes()}"""
 
 
 def add_parser(commands: argparse._SubParsersAction[Parser], name: str) -> None:

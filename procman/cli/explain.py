@@ -18,8 +18,8 @@ EXIT_INVALID = 78
 
 _EPILOG = f"""\
 examples:
-  procman explain group.api.restart.window              of the site that is running
-  procman explain group.api site.toml -o prod.toml      all keys of a group, in these files
+  procman explain group.api.restart.window    of the site that is running
+  procman explain group.api site.toml         all keys of a group, in this file
 
 {talk.SITE_EPILOG}\
 exit codes:

@@ -28,24 +28,30 @@ BOOT = "import sys; sys.path.append(sys.argv[1]); from procman.cli.init import r
 HELP = """\
 usage: procman init [options] [--] COMMAND [ARGUMENT…]
 
-Runs one command as process 1 should run it: forwards signals to it, reaps orphans, ends with its status.
+Runs one command as process 1 should run it: forwards signals to it, reaps
+orphans, ends with its status.
 
 options:
-  -c, --single-child    signal the command alone, not its group; it stays in this session, in a group of its own
-  -r, --rewrite S:R     send signal R instead of a received signal S (numbers 1 to 31; R 0: none); repeatable
+  -c, --single-child    signal the command alone, not its group; it stays in
+                        this session, in a group of its own
+  -r, --rewrite S:R     send signal R instead of a received signal S (numbers
+                        1 to 31; R 0: none); repeatable
   -e, --expect-exit N   end with 0 instead of status N; repeatable
-  -s, --subreaper       not as process 1: reap the orphans below it all the same
+  -s, --subreaper       not as process 1: reap the orphans below it, too
       --no-subreaper    undo an earlier -s
-  -p, --pdeathsig NAME  receive, and so forward, this signal when the parent of procman ends: TERM, INT…
-      --drain DURATION  after the command, wait so long for what is left of its group: 500ms, 8s, 1m30s (default: 0)
+  -p, --pdeathsig NAME  receive, and so forward, this signal when the parent of
+                        procman ends: TERM, INT…
+      --drain DURATION  after the command, wait so long for what is left of its
+                        group: 500ms, 8s, 1m30s (default: 0)
   -w, --warn-on-reap    say which orphans were reaped
   -v, --verbose         say all that happens, on standard error
   -h, --help            show this and exit
   -V, --version         show the version and exit
 
 signals:
-  All that can be caught are forwarded, one for one, except CHLD. When the command ends, TERM goes to what is left of
-  its group. TSTP, TTIN and TTOU go on as STOP (as they are with -c), then procman stops too, until CONT.
+  All that can be caught are forwarded, one for one, except CHLD. When the
+  command ends, TERM goes to what is left of its group. TSTP, TTIN and TTOU go
+  on as STOP (as they are with -c), then procman stops too, until CONT.
 
 exit codes:
   N      the command's own
@@ -68,7 +74,7 @@ _SHORT = {
     "V": "--version",
 }
 _WITH_OPERAND = ("--rewrite", "--expect-exit", "--pdeathsig", "--drain")
-_WORDS = (*_SHORT.values(), "--drain", "--no-subreaper")
+WORDS = (*_SHORT.values(), "--drain", "--no-subreaper")
 
 
 class UsageError(Exception):
@@ -127,7 +133,7 @@ def _split(argv: list[str]) -> tuple[list[tuple[str, str]], list[str]]:
             break
         if word.startswith("--"):
             word, equals, operand = word.partition("=")
-            if word not in _WORDS:
+            if word not in WORDS:
                 raise UsageError(f"there is no option {word}")
             if equals and word not in _WITH_OPERAND:
                 raise UsageError(f"{word} takes no value")

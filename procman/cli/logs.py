@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from procman.cli import talk
 from procman.cli.main import Parser
+from procman.control.wire import split_selector
 from procman.output.follow import Line, live, older
 from procman.output.styles import Column, Json, Origin, Prefix, Style
 from procman.screen import wants_colour
@@ -26,7 +27,7 @@ examples:
 
 Only what procman captures can be shown: not what goes to the output "inherit".
 
-{talk.SITE_EPILOG}{talk.EXIT_CODES}"""
+{talk.SITE_EPILOG}{talk.exit_codes()}"""
 
 
 def add_parser(commands: argparse._SubParsersAction[Parser], name: str) -> None:
@@ -51,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
     wanted = {"do": "logs", "targets": talk.targets(args), "follow": args.follow}
     last, since_ns, pattern = _last(args), _since(args), _pattern(args)
     try:
+        _check(args)
         client = talk.connect(args)
         try:
             stream = client.stream(wanted)
@@ -64,6 +66,15 @@ def run(args: argparse.Namespace) -> int:
     except talk.GiveUpError as error:
         return error.code
     return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Whether all the groups are there; of a worker that is no more there may still be lines. Raises GiveUpError."""
+    asked = [str(split_selector(word)[0]) for word in args.targets]
+    there = {group["name"] for group in talk.question(args, {"do": "status"})["groups"]} if asked else set()
+    for name in asked:
+        if name not in there:
+            talk.there_is_no(args, f"group {name}")
 
 
 def _chosen(

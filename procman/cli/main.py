@@ -8,6 +8,7 @@ for where its output goes.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -45,6 +46,8 @@ COMMANDS = {
 """Each with its module."""
 EXIT_USAGE = 2
 
+_FULL = (ENOSPC, EDQUOT, EIO)
+"""A place that takes no more."""
 EXIT_CODES = """\
 exit codes:
   0    every worker finished normally, or procman was asked to stop and did
@@ -74,6 +77,13 @@ class Help(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=(columns(1) or 80) - 2)
 
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        """As it stands, but for paragraphs, which are a line each: those are broken."""
+        from textwrap import fill
+
+        lines = [line if len(line) <= width or line[0] == " " else fill(line, width) for line in text.splitlines()]
+        return "\n".join(f"{indent}{line}" for line in lines)
+
 
 UNSET = "hint: is it a variable of the shell that is not set?"
 """For a word that is empty."""
@@ -96,6 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _have_streams()
     if argv is None:
         _die_as_others_do()
+        _go_on_unheard()
         argv = sys.argv[1:]
     try:
         code = _run(argv)
@@ -104,7 +115,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _silence_stdout()
         return 128 + signal.SIGPIPE
     except OSError as error:
-        if error.errno not in (ENOSPC, EDQUOT, EIO):
+        if error.errno not in _FULL:
             raise
         _silence_stdout()
         sys.stderr.write(f"procman: error: cannot write the output: {error.strerror}\n")
@@ -137,8 +148,11 @@ def parser_of(argv: Sequence[str] = ()) -> Parser:
     parser.add_argument("-s", "--site", metavar="SITE", help="the site, for the commands that talk to a running one")
     parser.add_argument("--version", action="version", version=f"procman {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for name in [word for word in _after_site(argv)[:1] if word in COMMANDS] or COMMANDS:
+    asked = [word for word in _after_site(argv)[:1] if word in COMMANDS]
+    for name in asked or COMMANDS:
         import_module(f"procman.cli.{COMMANDS[name]}").add_parser(commands, name)
+    if not asked:  # it has been told apart already, see `entry.py`
+        commands.add_parser("init", help="run one command as process 1 should run it")
     return parser
 
 
@@ -169,6 +183,8 @@ def _parse(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
         getattr(args, "parser", parser).error(f"there is no {what} {unknown[0]}")
     if args.command is None:
         parser.error("no command")
+    if args.command not in COMMANDS:
+        parser.error("init is for no site\nhint: run it as `procman init -- COMMAND`")
     return args
 
 
@@ -177,6 +193,24 @@ def _die_as_others_do() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
+class _Talk(io.FileIO):
+    """What is said to people. It is lost if it cannot be written, which changes neither what is done nor the code."""
+
+    def write(self, data: Any) -> Any:
+        try:
+            return super().write(data)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            return memoryview(data).nbytes
+
+
+def _go_on_unheard() -> None:
+    """Let a standard error that is full be in nobody's way."""
+    talk = io.BufferedWriter(_Talk(2, "w", closefd=False))
+    sys.stderr = io.TextIOWrapper(talk, sys.stderr.encoding, "backslashreplace", line_buffering=True)
 
 
 def _have_streams() -> None:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
+from procman import words
 from procman.cli import talk
 from procman.cli.main import Parser
 from procman.control.client import TimedOutError
@@ -60,7 +61,7 @@ def add_parser(commands: argparse._SubParsersAction[Parser], name: str) -> None:
         name,
         help=text,
         description=f"{text[0].upper()}{text[1:]}.",
-        epilog=f"examples:\n  {_EXAMPLES[name]}\n\n{talk.SITE_EPILOG}{talk.EXIT_CODES}",
+        epilog=f"examples:\n  {_EXAMPLES[name]}\n\n{talk.SITE_EPILOG}{talk.exit_codes(invalid=name == 'reload')}",
     )
     if name == "scale":
         parser.add_argument("count", metavar="GROUP=N", help="the group, and how many workers it is to have")
@@ -164,17 +165,12 @@ def _fields(args: argparse.Namespace) -> Object:
 
 
 def _signal(args: argparse.Namespace) -> int:
-    name = args.signal.upper().removeprefix("SIG")
-    number = int(name) if name.isascii() and name.isdigit() and len(name) < 4 else 0
-    if name.isidentifier():
-        number = getattr(signal.Signals, f"SIG{name}", 0)
+    number = words.signal_number(args.signal) or 0
     if number not in signal.valid_signals():
         from difflib import get_close_matches
 
-        from procman.words import signal_name
-
-        known = [signal_name(one).removeprefix("SIG") for one in signal.valid_signals()]
-        near = get_close_matches(name, known, n=1)
+        known = [words.signal_name(one).removeprefix("SIG") for one in signal.valid_signals()]
+        near = get_close_matches(args.signal.upper().removeprefix("SIG"), known, n=1)
         hint = f"did you mean {near[0]}?" if near else "see `kill -l`"
         args.parser.error(f"there is no signal {args.signal}\nhint: {hint}")
-    return int(number)
+    return number

@@ -23,9 +23,9 @@ EXIT_CHANGES, EXIT_INVALID = 4, 78
 _EPILOG = f"""\
 examples:
   procman plan                       what `procman reload` would do now
-  procman plan -s shop site.toml     what this file would do to the running site
+  procman plan -s shop site.toml     what this file would do to the site
   procman plan old.toml new.toml     what tells two files apart
-  procman plan --from origin/main    what tells the working tree from a git revision
+  procman plan --from origin/main    what tells the files from that revision
 
 A running site's own loader compiles it, with the site's environment and directory; FILEs take the place of its own.
 

@@ -18,7 +18,12 @@ _ALWAYS = ("ts", "level", "event", "site", "reason")
 def for_people(stream: int) -> Callable[[dict[str, Any]], list[bytes]]:
     """What makes lines of an event, for standard output (1) or standard error (2)."""
     lines = HumanLines(None, wants_colour(os.isatty(stream)), lambda: columns(stream))
-    return lambda event: lines.lines(when(event), [record_of(event)])
+
+    def lines_of(event: dict[str, Any]) -> list[bytes]:
+        lines.be_about(event["site"])
+        return lines.lines(when(event), [record_of(event)])
+
+    return lines_of
 
 
 def when(event: dict[str, Any]) -> int:

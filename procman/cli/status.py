@@ -26,12 +26,12 @@ examples:
   procman status --watch
   procman status --ready        for a health check: nothing but the exit code
 
-CPU is the processor time of what runs now, MEM its memory (PSS: shared pages are
-divided among those who share them), SHARED how much of what it has mapped is shared
-(libraries, and what a zygote has loaded), where the terminal is wide enough; all of
+CPU is the processor time of what runs now, MEM its memory (PSS: shared pages are \
+divided among those who share them), SHARED how much of what it has mapped is shared \
+(libraries, and what a zygote has loaded), where the terminal is wide enough; all of \
 a worker's whole process group.
 
-{talk.SITE_EPILOG}{talk.EXIT_CODES}"""
+{talk.SITE_EPILOG}{talk.exit_codes(failed="refused, or with --ready: not all that is wanted is ready")}"""
 
 
 _USE = ("cpu_s", "memory_bytes", "shared_bytes")
@@ -182,8 +182,7 @@ def _chosen(args: argparse.Namespace, status: Object) -> Object:
     for group, task in targets:
         if (group not in names) if task is None else ((group, task) not in known):
             what = f"group {group}" if task is None else f"worker {group}:{task}"
-            hint = "see `procman status`"
-            raise talk.GiveUpError(talk.complain(args, f"there is no {what}", hint, talk.EXIT_FAILED))
+            talk.there_is_no(args, what)
     wanted = {group for group, _ in targets}
     return status | {
         "groups": [group for group in status["groups"] if group["name"] in wanted],

@@ -11,6 +11,10 @@ from procman.cli.main import EXIT_USAGE, UNSET, Parser
 from procman.control.client import Client, ClientError, TimedOutError, find
 from procman.control.wire import Object, ProtocolError, split_selector
 
+TYPE_CHECKING = False  # as type checkers know it, without importing typing
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 EXIT_FAILED, EXIT_NO_SITE, EXIT_INVALID, EXIT_TIMED_OUT = 1, 3, 78, 124
 
 LOADING_S = 60.0
@@ -23,15 +27,14 @@ which site:
 
 """
 
-EXIT_CODES = f"""\
-exit codes:
-  0    done
-  {EXIT_FAILED}    refused, or it did not come true; stderr says why
-  {EXIT_USAGE}    wrong usage
-  {EXIT_NO_SITE}    no such site is running
-  {EXIT_INVALID}   reload: the configuration is invalid; nothing has changed
-  {EXIT_TIMED_OUT}  the time was over before it was done; it goes on
-"""
+
+def exit_codes(failed: str = "refused, or it did not come true; stderr says why", *, invalid: bool = False) -> str:
+    """The part of a command's help that lists them."""
+    codes = {0: "done", EXIT_FAILED: failed, EXIT_USAGE: "wrong usage", EXIT_NO_SITE: "no such site is running"}
+    if invalid:
+        codes[EXIT_INVALID] = "the configuration is invalid; nothing has changed"
+    codes[EXIT_TIMED_OUT] = "the time was over before it was done; it goes on"
+    return "exit codes:\n" + "".join(f"  {code:<3}  {meaning}\n" for code, meaning in codes.items())
 
 
 class GiveUpError(Exception):
@@ -128,6 +131,11 @@ def targets(args: argparse.Namespace) -> list[str]:
     except ProtocolError as error:
         parser: Parser = args.parser
         parser.error(f"{error}\nhint: api is all workers of a group, api:0 the first of them")
+
+
+def there_is_no(args: argparse.Namespace, what: str) -> NoReturn:
+    """Raises GiveUpError: the site has no such group or worker."""
+    raise GiveUpError(complain(args, f"there is no {what}", "see `procman status`", EXIT_FAILED))
 
 
 def complain(args: argparse.Namespace, reason: str, hint: str, code: int) -> int:

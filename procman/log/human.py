@@ -44,12 +44,16 @@ class HumanLines:
     __slots__ = ("_clock", "_colour", "_columns", "_second", "_site", "_who")
 
     def __init__(self, site: str | None, colour: bool, columns: Callable[[], int | None]) -> None:
-        self._site = site or "procman"
+        self.be_about(site)
         self._colour = colour
         self._columns = columns
         self._second = -1
         self._clock = ""
         self._who = _WHO
+
+    def be_about(self, site: str | None) -> None:
+        """The name of the site from now on; None: it is not known yet."""
+        self._site = site or "procman"
 
     def lines(self, now_ns: int, records: Sequence[Record]) -> list[bytes]:
         """The lines of the records; diagnostics follow theirs as they stand."""

@@ -100,11 +100,19 @@ def test_help_fits_a_terminal_and_names_every_exit_code(arguments: list[str]) ->
     assert "examples:" in done.stdout
 
 
-def test_every_command_is_in_the_help_and_has_its_own() -> None:
+def test_every_command_is_in_the_help_and_has_its_own_which_fits_a_terminal() -> None:
     listed = re.findall(r"^    (\w+) +\S", run("--help").stdout, re.MULTILINE)
-    assert sorted(listed) == sorted(main.COMMANDS)
-    for command in main.COMMANDS:
-        assert run(command, "--help").stdout.startswith(f"usage: procman {command}")
+    assert sorted(listed) == sorted([*main.COMMANDS, "init"])
+    for command in listed:
+        text = run(command, "--help").stdout
+        assert text.startswith(f"usage: procman {command}")
+        assert [line for line in text.splitlines() if len(line) > 79] == []
+
+
+@pytest.mark.parametrize("command", ["status", "reload", "stop"])
+def test_the_help_of_a_command_names_the_exit_codes_that_it_has(command: str) -> None:
+    codes = re.findall(r"^  (\d+) ", run(command, "--help").stdout, re.MULTILINE)
+    assert codes == ["0", "1", "2", "3", *(["78"] if command == "reload" else []), "124"]
 
 
 def test_it_says_which_version_it_is() -> None:
@@ -124,6 +132,18 @@ def test_a_full_disk_is_an_error_and_no_traceback(arguments: list[str]) -> None:
     with open("/dev/full", "wb") as full:  # noqa: PTH123
         done = run(*arguments, stdout=full)
     assert (done.returncode, done.stderr) == (1, "procman: error: cannot write the output: No space left on device\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["upp"], 2), (["status", "--verbose"], 2), (["-s", "/nowhere", "status"], 3), (["check", "/nowhere"], 78),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)  # fmt: skip
+def test_a_standard_error_that_is_full_does_not_change_the_exit_code(arguments: list[str], code: int) -> None:
+    with open("/dev/full", "wb") as full:  # noqa: PTH123
+        assert subprocess.run([*COMMAND, *arguments], stderr=full, timeout=DEADLINE_S, check=False).returncode == code
 
 
 CLOSED = {"closed stdout": ">&-", "closed stderr": "2>&-", "all closed": "<&- >&- 2>&-"}

@@ -162,7 +162,11 @@ def test_detach_tells_of_a_group_that_will_never_be_ready_and_leaves_the_rest(tm
     ("words", "expected"),
     [
         (["sta"], {"start", "status"}),
+        (["in"], {"init"}),
+        (["init", "--s"], {"--single-child", "--subreaper"}),
         (["stop", ""], {"api", "db"}),
+        (["logs", "-f", "d"], {"db"}),
+        (["stop", "api:"], {"api:0", "api:1"}),
         (["scale", "a"], {"api="}),
         (["signal", "USR"], {"USR1", "USR2"}),
         (["reload", "--r"], {"--reset"}),
@@ -184,18 +188,22 @@ def test_the_lines_for_a_shell_are_its_language(shell: str) -> None:
         assert (checked.returncode, checked.stderr) == (0, "")
 
 
-def test_bash_completes_the_groups_of_the_running_site(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("typed", "found"), [("a", "api"), ("api :", "0 1"), ("api : 1", "1"), ("db api : 0 d", "db")], ids=str
+)
+def test_bash_completes_the_groups_and_workers_of_the_running_site(tmp_path: Path, typed: str, found: str) -> None:
+    """What was typed is broken by bash at each colon."""
     with operated(tmp_path, SITE) as one:
         folder = tmp_path / "bin"
         folder.mkdir()
         program = folder / "procman"
         program.write_text(f'#!/bin/sh\nexec {" ".join(COMMAND)} "$@"\n', encoding="ascii")
         program.chmod(0o755)
-        typed = "COMP_WORDS=(procman stop a) COMP_CWORD=2"
-        script = f'eval "$(procman completion bash)"\n{typed}\n_procman\necho "${{COMPREPLY[@]}}"'
+        words = f"COMP_WORDS=(procman stop {typed}) COMP_CWORD={1 + len(typed.split())}"
+        script = f'set -u\neval "$(procman completion bash)"\n{words}\n_procman\necho "${{COMPREPLY[@]}}"'
         env = {**one.environment, "PATH": f"{folder}:{os.environ['PATH']}"}
         done = subprocess.run(["bash", "-c", script], env=env, text=True, capture_output=True, check=True)
-        assert done.stdout == "api\n"
+        assert done.stdout == f"{found}\n"
 
 
 class Terminal:

@@ -139,6 +139,25 @@ def test_a_signal_reaches_the_worker(tmp_path: Path) -> None:
         assert one.site.until("worker.backoff", "db:0")["signal"] == "SIGUSR1"
 
 
+def test_a_real_time_signal_is_named_as_in_the_configuration(tmp_path: Path) -> None:
+    with operated(tmp_path) as one:
+        assert told(one.run("signal", "RTMIN+1", "db")) == (0, "", "signalled db:0\n")
+        assert one.site.until("worker.backoff", "db:0")["signal"] == "signal 35"
+
+
+def test_events_for_people_name_the_site_as_its_log_does(tmp_path: Path) -> None:
+    with operated(tmp_path) as one:
+        assert [" test " in line for line in one.run("events").stdout.splitlines() if " started " in line] == [True]
+
+
+def test_what_a_command_has_to_say_is_lost_on_a_full_disk_and_it_waits_all_the_same(tmp_path: Path) -> None:
+    with operated(tmp_path) as one, open("/dev/full", "wb") as full:  # noqa: PTH123
+        for words, code in ((["restart", "db"], 0), (["stop", "nobody"], 1)):
+            done = subprocess.run([*COMMAND, *words], stderr=full, timeout=DEADLINE_S, check=False, env=one.environment)
+            assert done.returncode == code
+        assert one.site.until("worker.running", "db:0", count=2)
+
+
 def test_events_that_are_followed_for_a_time_end_with_it_and_nothing_has_failed(tmp_path: Path) -> None:
     with operated(tmp_path) as one:
         done = one.run("events", "-f", "--timeout", "300ms")
@@ -182,7 +201,8 @@ def test_events_are_replayed_and_followed_to_the_end_of_the_site(tmp_path: Path)
             2,
             "procman scale: error: api=-1: not of the form GROUP=N\nhint: for example procman scale api=4\n",
         ),
-        (["signal", "URS1", "api"], 2, "procman signal: error: there is no signal URS1\nhint: did you mean USR1?\n"),
+        (["logs", "-f", "aip"], 1, "procman logs: error: there is no group aip\nhint: \n"),
+        (["signal", "URS1", "api"], 2, "procman signal: error: there is no signal URS1\nhint: \n"),
         (
             ["-s", "shop", "status"],
             3,

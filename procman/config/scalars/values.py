@@ -14,7 +14,7 @@ import shlex
 import signal
 from typing import Any
 
-from procman.words import signal_name
+from procman.words import signal_name, signal_number
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZES = {"": 1, "B": 1, "kB": 1000, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4}
@@ -31,7 +31,6 @@ _SIZE_HINT = 'write a number and a unit: "64KiB", "10MB", or a plain number of b
 _PART = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(ms|s|m|h|d)", re.ASCII)
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?", re.ASCII)
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)", re.ASCII)
-_REAL_TIME = re.compile(r"(RTMIN|RTMAX)(?:([+-])([0-9]{1,2}))?", re.ASCII)
 _MASKED = re.compile(r"\$\$|\$\{[^}]*\}")
 _WORD = re.compile("\0([0-9]+)\0")
 
@@ -103,26 +102,13 @@ def parse_size(value: Any) -> int:
 def parse_signal(value: Any) -> int:
     """A signal's number, from its name with or without SIG ("TERM", "RTMIN+1") or its number."""
     hint = 'write its name or number: "TERM", "SIGINT", "RTMIN+1", 15'
-    text = _text(value).upper().removeprefix("SIG")
-    number = _signal(text)
+    text = _text(value)
+    number = signal_number(text)
     if number is not None and 1 <= number <= signal.SIGRTMAX:
         return number
-    near = nearest(text, [known.name.removeprefix("SIG") for known in signal.Signals])
+    near = nearest(text.upper().removeprefix("SIG"), [known.name.removeprefix("SIG") for known in signal.Signals])
     hint = f'did you mean "{near}"?' if near and isinstance(value, str) else hint
     raise BadValueError(f"{show(value)} is not a signal", hint)
-
-
-def _signal(text: str) -> int | None:
-    if text.isascii() and text.isdigit() and len(text) < 4:
-        return int(text)
-    if match := _REAL_TIME.fullmatch(text):
-        base = signal.SIGRTMIN if match[1] == "RTMIN" else signal.SIGRTMAX
-        number = base + int(f"{match[2] or '+'}{match[3] or 0}")
-        return number if signal.SIGRTMIN <= number <= signal.SIGRTMAX else None
-    try:
-        return signal.Signals["SIG" + text].value
-    except KeyError:
-        return None
 
 
 def parse_stop_signal(value: Any) -> int:
