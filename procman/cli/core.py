@@ -62,6 +62,7 @@ def main(text: str) -> int:
     )
     kernel.pump.colour = _colour(request, 1)
     server = Server(poller, log, kernel.tell, lambda asked, hear: kernel.ask(_question_argv(request, asked), hear))
+    log.heard = server.heard
     words = Tails(server, kernel.pump, kernel.now)
     kernel.timers.add(words)
     server.show_logs = kernel.pump.show

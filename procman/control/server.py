@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 MAX_CLIENTS = 64
 PAST = 256
-"""How many turns of the loop are remembered for `events`."""
+"""How often the log may be given records until those of the first time are forgotten by `events`."""
 
 _PEER = struct.Struct("3i")
 
@@ -47,7 +47,7 @@ Ask = Callable[[Compile, Callable[[str | LoadFailed], None]], bool]
 
 
 class Server:
-    """The clients. It stands before the log, as the loop sees it: so it has every record."""
+    """The clients. It stands before the log, as the loop sees it, for the order of answers and records."""
 
     __slots__ = (
         "_answers", "_ask", "_began", "_clients", "_deliver", "_listener", "_log", "_numbers", "_open_to_group",
@@ -84,21 +84,22 @@ class Server:
         self._answers.append(action)
 
     def write(self, records: Sequence[Record], at_ns: int | None = None) -> None:
-        """Take the records of one turn: for the log, for those who want to know; then send the answers."""
-        now_ns = at_ns or time.time_ns()
-        self._log.write(records, now_ns)
+        """Write the records of one turn to the log, between the answers of that turn."""
         answers, self._answers = self._answers, []
         for action in answers:
             if isinstance(action.reply, Accepted):
                 self._reply(action)
-        if records:
-            self._past.append((now_ns, records))
-            for client in [*self._clients.values()]:
-                if client.follows or client.tells:
-                    self._tell(client, now_ns, [record for record in records if client.cares(record)])
+        self._log.write(records, at_ns)
         for action in answers:
             if not isinstance(action.reply, Accepted):
                 self._reply(action)
+
+    def heard(self, records: Sequence[Record], at_ns: int) -> None:
+        """Tell those who want to know, now or later, what the log has been given by whomever."""
+        self._past.append((at_ns, records))
+        for client in [*self._clients.values()]:
+            if client.follows or client.tells:
+                self._tell(client, at_ns, [record for record in records if client.cares(record)])
 
     def close(self) -> None:
         """Say what can still be said, and let go of everything."""

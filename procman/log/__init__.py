@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from select import PIPE_BUF, POLLOUT, poll
 
 from procman.lean import TYPE_CHECKING, suppress
@@ -42,6 +42,8 @@ class Log:
         colour: bool | None = None,
     ) -> None:
         self._poller = poller
+        self.heard: Callable[[Sequence[Record], int], None] = _nobody
+        """Told all records, with their time."""
         self._fd = fd
         self._format = format
         self._colour = colour
@@ -61,6 +63,7 @@ class Log:
         for first in range(0, len(records), _AT_ONCE):
             lines = self._lines.lines(at_ns, records[first : first + _AT_ONCE])
             (self._file or self._stream).put_soon(lines)
+        self.heard(records, at_ns)
 
     def configure(self, site: str, plan: LogPlan) -> None:
         """Write as this plan says from now on. A file that cannot be opened leaves the log where it is, and is told."""
@@ -132,6 +135,10 @@ class Log:
         plural = "" if count == 1 else "s"
         notice = Notice("log.lost", "warning", f"{count} line{plural} lost: nobody took them in time", {"lines": count})
         return self._lines.lines(time.time_ns(), [notice])[0]
+
+
+def _nobody(_records: Sequence[Record], _at_ns: int) -> None:
+    pass
 
 
 def _no_limit() -> None:

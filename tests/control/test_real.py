@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.procmans import COMMAND, DEADLINE_S, ROOT
-from tests.site.running import Site, up
+from tests.site.running import WITHOUT_RIGHTS, Site, up
 from tests.site.sites import FOREVER, group, site_of
 
 SITE = site_of(group("api", FOREVER, "workers = 2"), group("db", FOREVER))
@@ -145,6 +145,20 @@ def test_a_real_time_signal_is_named_as_in_the_configuration(tmp_path: Path) -> 
         assert one.site.until("worker.backoff", "db:0")["signal"] == "signal 35"
 
 
+def test_all_that_is_in_the_log_is_among_the_events_whoever_has_written_it(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src").chmod(0o300)
+    text = site_of(group("api", FOREVER, 'watch = ["src/*.py"]'))
+    try:
+        with operated(tmp_path, text, 1, before=WITHOUT_RIGHTS if os.getuid() == 0 else ()) as one:
+            one.site.until("watch.blind")
+            events = [json.loads(line)["event"] for line in one.run("events", "--json").stdout.splitlines()]
+            assert events == [event.name for event in one.site.events]
+            assert {"site.loading", "watch.blind"} < {*events}
+    finally:
+        (tmp_path / "src").chmod(0o700)
+
+
 def test_events_for_people_name_the_site_as_its_log_does(tmp_path: Path) -> None:
     with operated(tmp_path) as one:
         assert [" test " in line for line in one.run("events").stdout.splitlines() if " started " in line] == [True]
@@ -179,7 +193,7 @@ def test_events_are_replayed_and_followed_to_the_end_of_the_site(tmp_path: Path)
             first = json.loads(out.readline())
             one.site.signal(signal.SIGTERM)
             rest = [json.loads(line) for line in out]
-            assert (first["event"], rest[-1]["event"]) == ("site.started", "site.stopped")
+            assert (first["event"], rest[-1]["event"]) == ("site.loading", "site.stopped")
             assert follower.wait(DEADLINE_S) == 0
 
 

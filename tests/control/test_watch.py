@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from procman.watched import is_noise, pattern, root_of, steps_of
-from tests.site.running import Site, up
+from tests.site.running import WITHOUT_RIGHTS, Site, up
 from tests.site.sites import FOREVER, group, site_of
 
 DB = group("db", FOREVER)
@@ -249,10 +249,6 @@ def test_the_link_to_a_groups_directory_may_be_exchanged(tmp_path: Path) -> None
         site.until("worker.running", "api:0", count=2)
         (tmp_path / "release.2" / "app.py").write_text("x = 33\n", encoding="ascii")
         site.until("worker.running", "api:0", count=3)
-
-
-WITHOUT_RIGHTS = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")
-"""Not even root reads then what is forbidden to its owner."""
 
 
 def test_a_directory_that_cannot_be_read_is_told_once_and_watched_when_it_can_be(tmp_path: Path) -> None:

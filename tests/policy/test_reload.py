@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from procman.plan import Origin, Plan, ReloadPlan, Restart, Stop
-from procman.policy.events import Load, Loaded, LoadFailed, RunLoader, StartFailed
+from procman.policy.events import Load, Loaded, LoadFailed, RunLoader, StartFailed, State
 from procman.policy.site.probation import Probation, Version
 from tests.policy.drive import Drive, changed, group
 
@@ -29,6 +29,13 @@ def test_only_what_changed_moves() -> None:
         "scaled": [],
         "changed": [],
     }
+
+
+def test_what_a_group_is_stopped_for_is_its_new_number_or_that_the_configuration_has_none_any_more() -> None:
+    site = Drive(group("a", workers=2), group("b"))
+    site.reload(group("a"))
+    why = {str(record.worker): record.reason for record in site.transitions if record.to is State.STOPPING}
+    assert why == {"a:1": "scaled down", "b:0": "the configuration changed"}
 
 
 def test_what_was_started_with_the_old_plan_is_stopped_by_the_old_rules() -> None:

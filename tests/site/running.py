@@ -24,6 +24,8 @@ from tests.site.events import Event, Stream, event_of
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "procman")
 DEADLINE_S = 90.0
+WITHOUT_RIGHTS = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")
+"""Before a procman: not even root reads then what is forbidden to its owner."""
 MARK = "PROCMAN_TEST_MARK"
 """In the environment of procman, and so of all that it starts, and of their children."""
 

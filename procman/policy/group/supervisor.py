@@ -186,7 +186,7 @@ class Supervisor:
         if self.goal in (Goal.WAIT, Goal.DOWN, Goal.KILL) or self.runs.expired:
             return reason
         if worker.id.task >= self.plan.workers:
-            return "scaled down"
+            return "scaled down" if self.plan.workers else reason
         if worker.id.task in self.hand.held:
             return "stopped by hand"
         if self.gave_up:
