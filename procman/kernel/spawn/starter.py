@@ -12,10 +12,11 @@ from errno import EINVAL
 from procman.kernel.spawn.fork import answer, join
 from procman.kernel.spawn.given import Given, Provider, gather
 from procman.kernel.spawn.last_words import LastWords
+from procman.kernel.spawn.order import Wanted
 from procman.kernel.spawn.program import SpawnError
 from procman.kernel.spawn.python import executed
 from procman.kernel.spawn.spawn import Spawner
-from procman.kernel.spawn.zygote import Wanted, Zygote
+from procman.kernel.spawn.zygote import Zygote
 from procman.kernel.wait.poller import READ, Poller
 from procman.lean import suppress
 from procman.plan import Launch

@@ -7,7 +7,6 @@ there on its leash is what the exec-error pipe is for a command.
 
 from __future__ import annotations
 
-import _socket
 import json
 import os
 from collections import deque
@@ -17,14 +16,13 @@ from errno import ECANCELED, ECHILD, EINVAL
 from procman.kernel.proc import reasons
 from procman.kernel.spawn.channel import Channel
 from procman.kernel.spawn.fork import answer, fork
-from procman.kernel.spawn.given import NOTHING, Given
+from procman.kernel.spawn.given import NOTHING
+from procman.kernel.spawn.order import Wanted, ask
 from procman.kernel.spawn.program import SpawnError
 from procman.kernel.spawn.python import executed
-from procman.kernel.spawn.secrets import Opened
 from procman.kernel.spawn.spawn import HELPERS_ARE_DEAF_TO, Spawner
 from procman.kernel.wait.poller import Poller
-from procman.lean import TYPE_CHECKING, NamedTuple, Protocol
-from procman.plan import Launch
+from procman.lean import TYPE_CHECKING, Protocol
 from procman.policy.events import HelperFailed, HelperReady, WorkerId, ZygoteOrder
 
 if TYPE_CHECKING:
@@ -33,14 +31,6 @@ if TYPE_CHECKING:
 
 _TOO_BIG = 1 << 31
 _LOST = SpawnError("fork", ECHILD, "its zygote has ended meanwhile")
-
-
-class Wanted(NamedTuple):
-    """A worker that is to be born."""
-
-    worker: WorkerId
-    launch: Launch
-    given: Given
 
 
 class Midwife(Protocol):
@@ -206,29 +196,14 @@ class Zygote:
         while self._ready and self._channel and self._under_way is None and self._waiting:
             wanted = self._waiting.popleft()
             try:
-                self._ask(wanted, self._channel)
+                start = self._spawner.fill(wanted.worker, executed(wanted.launch, "zygote"), wanted.given.env)
+                leash = ask(wanted, start, self._midwife.last_words(wanted.worker), self._channel)
+                self._under_way = wanted, leash
             except OSError as error:
                 code = error.errno or EINVAL
                 self._midwife.stillborn(wanted.worker, SpawnError("fork", code, reasons.of_fork(code)))
             except SpawnError as error:
                 self._midwife.stillborn(wanted.worker, error)
-
-    def _ask(self, wanted: Wanted, channel: Channel) -> None:
-        words, place = self._midwife.last_words(wanted.worker)
-        start = self._spawner.fill(wanted.worker, executed(wanted.launch, "zygote"), wanted.given.env)
-        order = os.memfd_create("procman-order")
-        ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
-        try:
-            os.write(order, json.dumps(_order(wanted, start, place)).encode())
-            given = [fd for _, fd in wanted.given.numbered]
-            with Opened(start.secrets) as secrets:
-                channel.send(b"{}", (order, theirs.fileno(), words, *secrets, *given))
-            ours.setblocking(False)
-            self._under_way = wanted, ours.detach()
-        finally:
-            os.close(order)
-            ours.close()
-            theirs.close()
 
     def _born(self, pid: int) -> None:
         """Let it go, if it is what it is said to be."""
@@ -247,23 +222,6 @@ class Zygote:
             os.close(leash)  # whoever may hang on it ends
             self._midwife.stillborn(wanted.worker, error)
             self._next()
-
-
-def _order(wanted: Wanted, start: Start, place: int) -> dict[str, object]:
-    worker, launch, given = wanted
-    entries = (os.fsdecode(entry).partition("=") for entry in start.environment.values())
-    return {
-        "argv": start.argv,
-        "cwd": start.cwd,
-        "umask": start.umask,
-        "environment": {name: value for name, _, value in entries},
-        "secrets": [name for name, _ in start.secrets],
-        "pid_names": given.pid_names,
-        "numbers": [number for number, _ in given.numbered],
-        "death_signal": launch.privileges and launch.privileges.parent_death_signal,
-        "name": str(worker),
-        "place": place,
-    }
 
 
 def _is_child(pid: int) -> bool:

@@ -1,7 +1,7 @@
 """The children that the core did not start: orphans of its workers' trees, which the kernel has given to it.
 
 Who they are is learnt by one read a pass: the list of the core's children, compared with those that it knows by their
-number alone. It signals nobody, reaps nobody, and says not whose they are: that is `tree.py`.
+number alone. It signals nobody, reaps nobody, and finds out not whose they are: that is `whose.py`.
 """
 
 # The core has no pathlib: it costs half a megabyte.
@@ -10,16 +10,62 @@ number alone. It signals nobody, reaps nobody, and says not whose they are: that
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, KeysView
 
 from procman.kernel.proc import processes
 from procman.kernel.proc.processes import Process
-from procman.lean import suppress
+from procman.lean import TYPE_CHECKING, suppress
+from procman.policy.events import Strays
+
+if TYPE_CHECKING:
+    from procman.kernel.tree.tree import Tree
 
 _MARKS = (b"PROCMAN_SITE", b"PROCMAN_GROUP", b"PROCMAN_TASK_ID", b"PROCMAN_GENERATION")
 
 Mark = bytes
 """What procman wrote into the environment of a worker: site, group, task id, generation."""
+
+_NAMED = 5
+"""So many strays are named; the others are counted."""
+
+
+class Orphans:
+    """Those that are there, each with the tree that it is of; None: a stray."""
+
+    __slots__ = ("_known", "_told")
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Process, Tree | None]] = {}
+        self._told: frozenset[int] = frozenset()
+        """The strays, as they were told last."""
+
+    def pids(self) -> KeysView[int]:
+        """All of them."""
+        return self._known.keys()
+
+    def add(self, pid: int, process: Process, tree: Tree | None) -> None:
+        """One more, and of whom it is."""
+        self._known[pid] = process, tree
+        if tree is not None:
+            tree.add_orphan(pid)
+
+    def forget(self, pid: int) -> bool:
+        """Have it be none of them, any more: whether it was."""
+        known = self._known.pop(pid, None)
+        if known and known[1]:
+            known[1].orphans.pop(pid, None)
+        return known is not None
+
+    def strays(self) -> Strays | None:
+        """Who is a stray now, if that is to be told."""
+        if not self._known and not self._told:
+            return None
+        strays = {pid: process.name for pid, (process, tree) in self._known.items() if tree is None}
+        if self._told == strays.keys():
+            return None
+        self._told = frozenset(strays)
+        names = [f"{name} (pid {pid})" for pid, name in [*strays.items()][:_NAMED]]
+        return Strays(len(strays), ", ".join(names + ["…"] * (len(strays) > _NAMED)))
 
 
 class ChildList:

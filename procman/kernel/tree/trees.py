@@ -19,7 +19,7 @@ from collections.abc import Callable
 from procman.kernel.proc import processes
 from procman.kernel.proc.memory import Memory
 from procman.kernel.proc.processes import Process
-from procman.kernel.tree.adopted import ChildList
+from procman.kernel.tree.adopted import ChildList, Orphans
 from procman.kernel.tree.cgroup import Leaf
 from procman.kernel.tree.lookout import Lookout
 from procman.kernel.tree.sending import Sender, kill
@@ -31,16 +31,13 @@ from procman.policy.events import Signal, Spawn, Strays, TreeEnded, WorkerId
 if TYPE_CHECKING:
     from procman.choices import Cause
 
-_NAMED = 5
-"""So many strays are named; the others are counted."""
-
 
 class Trees:
     """The account of all workers' trees."""
 
     __slots__ = (
         "_adopting", "_children", "_deliver", "_heirs", "_inside", "_kept", "_leaders", "_leftovers", "_lookout",
-        "_memory", "_orphans", "_own", "_sender", "_strays", "_trees", "_whose",
+        "_memory", "_orphans", "_own", "_sender", "_trees", "_whose",
     )  # fmt: skip
 
     def __init__(
@@ -64,11 +61,8 @@ class Trees:
         """Trees whose leader's end was told, and that are not empty: a `TreeEnded` is due for each."""
         self._kept: set[Tree] = set()
         """What leaders have left that adopt."""
-        self._orphans: dict[int, tuple[Process, Tree | None]] = {}
-        """Children that the core did not start, each with the tree that it is of; None: a stray."""
+        self._orphans = Orphans()
         self._adopting: set[WorkerId] = set()
-        self._strays: frozenset[int] = frozenset()
-        """As they were told last."""
         self._heirs: dict[WorkerId, Tree] = {}
         """Those that have another leader than they began with."""
 
@@ -88,7 +82,7 @@ class Trees:
         tree = self._trees[pid] = Tree(pid, self._whose.mark(worker), leaf, adopts=adopts)
         self._whose.add(tree)
         self._leaders.add(pid)
-        self._orphans.pop(pid, None)
+        self._orphans.forget(pid)
 
     # --- another leader ----------------------------------------------------------------------------------
 
@@ -107,11 +101,9 @@ class Trees:
         tree, pid = self._trees.pop(leader), heir.process.pid
         if leader in self._leaders:  # as long as it is the core's child
             self._leaders.remove(leader)
-            self._orphans[leader] = heir.process, tree
-            tree.add_orphan(leader)
-        if self._orphans.pop(pid, None):
+            self._orphans.add(leader, heir.process, tree)
+        if self._orphans.forget(pid):
             self._leaders.add(pid)
-            tree.orphans.pop(pid, None)
         if tree.heir:
             tree.heir.close()
         tree.heir = heir
@@ -136,7 +128,7 @@ class Trees:
         """Children have ended: find the orphans that they have left; one of the `dead` may not be reaped yet."""
         self._memory.look()
         own = self._own()
-        known = self._leaders, own, self._orphans
+        known = self._leaders, own, self._orphans.pids()
         count = sum(map(len, known)) + (dead != 0 and not any(dead in some for some in known))
         for pid in self._children.without(known, count):
             with suppress(OSError):  # no descriptor is left to look with: at the next death
@@ -148,16 +140,14 @@ class Trees:
         if ending is not None and ending.lives:
             self._leaders.discard(pid)
             ending.lives = False
-        elif pid in self._orphans:
-            _, tree = self._orphans.pop(pid)
-            if tree is not None:
-                tree.orphans.pop(pid, None)
+        else:
+            self._orphans.forget(pid)
 
     def settle(self) -> None:
         """All the dead of a pass are reaped: tell who is a stray, and which trees are over."""
         self._lookout.due = False
-        if self._orphans or self._strays:
-            self._tell_strays()
+        if strays := self._orphans.strays():
+            self._deliver(strays)
         for tree in [tree for tree in self._kept if not self._is_left(tree)]:
             self._kept.remove(tree)
             self._forget(tree)
@@ -201,19 +191,11 @@ class Trees:
         tree = self._whose.tree_of(process)
         if tree is None and ((now := processes.read(pid)) is None or now.dying):  # and its mark was gone already
             return
-        self._orphans[pid] = process, tree
+        self._orphans.add(pid, process, tree)
         if tree is not None:
-            tree.add_orphan(pid)
             self._whose.note(tree, process)
             if tree.sent:
                 self._sender.send(tree, (process, *processes.descendants(pid)), tree.sent, signal.SIGCONT)
-
-    def _tell_strays(self) -> None:
-        strays = {pid: process.name for pid, (process, tree) in self._orphans.items() if tree is None}
-        if self._strays != strays.keys():
-            self._strays = frozenset(strays)
-            names = [f"{name} (pid {pid})" for pid, name in [*strays.items()][:_NAMED]]
-            self._deliver(Strays(len(strays), ", ".join(names + ["…"] * (len(strays) > _NAMED))))
 
     def _is_left(self, tree: Tree) -> bool:
         """Whether anybody is; the dead of its group who have become the core's children are reaped first."""
@@ -252,7 +234,12 @@ class Trees:
         """
         inside = set(self._inside())
         inside -= self._leaders
-        return os.getpid() in inside and not self._heirs and not self._orphans and inside <= {os.getpid(), *self._own()}
+        return (
+            os.getpid() in inside
+            and not self._heirs
+            and not self._orphans.pids()
+            and inside <= {os.getpid(), *self._own()}
+        )
 
     def signal(self, action: Signal) -> None:
         """Signal a worker or its tree; to what has ended meanwhile, with the fact still queued, nothing is sent."""
