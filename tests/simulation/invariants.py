@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 from procman.policy.events import Event, State, TimePassed, WorkerId
 from tests.simulation.books import GroupBook, Run, goes_on
-from tests.simulation.checker import need
 from tests.simulation.pulse_book import must_run, ready_due
 from tests.simulation.site import SLACK, SiteBook
+from tests.simulation.violation import need
 
 
 class Leader(Protocol):
@@ -38,7 +38,7 @@ def check_step(site: SiteBook, manager: Manager, event: Event, live: Mapping[int
         for slot in group.all_slots():
             unsaid = slot.run is not None and must_run(slot, slot.run, event, site.now)
             need(not unsaid, f"{slot.run and slot.run.worker} is ready, and no record says so")
-    wrong = site.zygotes.check(site.groups, site.down_at is not None)
+    wrong = site.zygotes.check(site.groups, site.ending.down_at is not None)
     need(wrong is None, str(wrong))
     for name, group in list(site.groups.items()):
         _update(site, group)
@@ -82,7 +82,7 @@ def _check_owners(site: SiteBook, manager: Manager, live: Mapping[int, Leader]) 
 
 def _check_group(site: SiteBook, name: str, group: GroupBook) -> None:
     ordered = [other for other in site.groups.values() if not other.gone and name in dict(other.plan.after)]
-    held_up = site.down_at is not None and any(other.runs() for other in ordered)
+    held_up = site.ending.down_at is not None and any(other.runs() for other in ordered)
     for task, slot in group.beside.items():
         need(slot.next is None, f"{name}:{task} got a successor and no record says so")
         if slot.run is not None:
@@ -96,7 +96,7 @@ def _check_group(site: SiteBook, name: str, group: GroupBook) -> None:
             right = slot.state is not State.RUNNING or (by.max_age, by.max_rss) == (rule.max_age, rule.max_rss)
             need(right, f"{name}:{task} is weighed by {by}")
         elif slot.state is State.BACKOFF:
-            wanted = site.down_at is None and not group.gone and not group.gave_up and task not in group.held
+            wanted = site.ending.down_at is None and not group.gone and not group.gave_up and task not in group.held
             need(wanted, f"{name}:{task} waits in vain")
             need(slot.due is not None or group.regroup is not None, f"{name}:{task} waits for nothing")
 
@@ -107,7 +107,7 @@ def _check_run(site: SiteBook, run: Run, held_up: bool) -> None:
     if run.pid is None:
         return
     need(run.end is None or run.hears or run.killed, f"{who} is gone, and what it left was not told to end")
-    if site.kill_now and site.down_at is not None:
+    if site.ending.kill_now and site.ending.down_at is not None:
         need(run.killed, f"{who} is to be killed now and is not")
     elif run.asked_at is None and run.end is None and not held_up:
         need(site.keeps(run), f"{who} should have been told to stop")
@@ -132,7 +132,7 @@ def _update(site: SiteBook, group: GroupBook) -> None:
             group.regroup = None  # whoever waited was scaled away
         elif group.regroup.due is None:
             group.regroup.due = site.now + group.regroup.delay
-    if site.down_at is not None or group.gone or group.gave_up:
+    if site.ending.down_at is not None or group.gone or group.gave_up:
         return
     begun = [task for task, slot in group.slots.items() if slot.state is not State.STOPPED]
     ended = [task for task, slot in group.slots.items() if slot.state in (State.EXITED, State.FAILED)]
@@ -160,7 +160,7 @@ def _look_at_dependencies(site: SiteBook, group: GroupBook) -> bool:
     for name, condition in list(group.unmet.items()):
         if name not in down and name in site.groups and site.groups[name].meets(condition):
             del group.unmet[name]
-    if group.unmet or not group.suspended or site.down_at is not None:
+    if group.unmet or not group.suspended or site.ending.down_at is not None:
         return False
     group.suspended = False
     site.renew(group)
@@ -170,7 +170,7 @@ def _look_at_dependencies(site: SiteBook, group: GroupBook) -> bool:
 def _check_turns(site: SiteBook, name: str, group: GroupBook, event: Event) -> None:
     """No more are replaced at once than may be, and nobody waits without a reason; before the first plan none is."""
     turns = site.turns[name]
-    if site.down_at is not None or group.gone:
+    if site.ending.down_at is not None or group.gone:
         turns.old.clear()
         turns.busy.clear()
     turns.look(group, lambda task: site.wants(WorkerId(name, task, 0)), site.now)
@@ -182,7 +182,7 @@ def _check_turns(site: SiteBook, name: str, group: GroupBook, event: Event) -> N
 
 def _check_deadline(site: SiteBook, manager: Manager, event: Event) -> None:
     """The manager's deadline is the least of all that are known; after it was told of one, it names no past one."""
-    known: list[float] = [] if site.limit_at is None else [site.limit_at]
+    known: list[float] = [] if site.ending.limit_at is None else [site.ending.limit_at]
     for group in site.groups.values():
         for slot in group.all_slots():
             if slot.run is not None and slot.run.kill_at is not None and not slot.run.killed:
@@ -195,8 +195,8 @@ def _check_deadline(site: SiteBook, manager: Manager, event: Event) -> None:
             known.append(group.regroup.due)
         if (due := site.turns[group.plan.name].due(group)) is not None:
             known.append(due)
-    known += site.helpers_due + ([] if site.drain_until is None else [site.drain_until])
-    if site.trial.plan is not None and site.down_at is site.drained_from is None:
+    known += site.helpers_due + ([] if site.ending.until is None else [site.ending.until])
+    if site.trial.plan is not None and not site.ending.begun:
         known.append(site.trial.until)
     named, expected = manager.deadline(), min(known, default=None)
     if manager.exit_code is not None:
@@ -212,22 +212,24 @@ def _check_end(site: SiteBook, manager: Manager) -> None:
     """The site ends when nothing runs, or waits, or can start; and with the right code."""
     slots = [slot for group in site.groups.values() for slot in group.all_slots()]
     if any(slot.run is not None or slot.state is State.BACKOFF for slot in slots):
-        need(manager.exit_code is site.said is None, f"the site ends with {manager.exit_code}, and not all is down")
-        need(not site.drains, "the drain has begun, and not all is down")
+        code = manager.exit_code
+        need(code is site.ending.said is None, f"the site ends with {code}, and not all is down")
+        need(not site.ending.drains, "the drain has begun, and not all is down")
         return
     if site.plan is None:
-        over = site.owed is not None
+        over = site.ending.owed is not None
     else:
         kept = any(group.kept for group in site.groups.values())
-        over = site.drained_from is not None or site.down_at is not None or not (site.loading or kept)
-        if over and site.owed is None:
+        over = site.ending.begun or not (site.loading or kept)
+        if over and site.ending.owed is None:
             blocked = any(group.unmet for group in site.groups.values())
-            site.owed = next(iter(site.failures.values()), 10 if blocked else 0)
-    if over and site.drained_from is None:
-        site.drained_from, site.guard_falls.due, site.pump.falls.due = site.now, None, None
-    need(over == bool(site.drains), f"the drain has sent {site.drains}, and the site is {'' if over else 'not '}over")
-    if over and site.kill_now and not site.drained:
-        need(site.drains[-1][1] == SIGKILL, "who is left is to be killed now and is not")
-    expected = site.owed if over and site.drained else None
+            site.ending.owed = next(iter(site.failures.values()), 10 if blocked else 0)
+    if over and site.ending.drained_from is None:
+        site.ending.drained_from, site.guard_falls.due, site.pump.falls.due = site.now, None, None
+    sent = site.ending.drains
+    need(over == bool(sent), f"the drain has sent {sent}, and the site is {'' if over else 'not '}over")
+    if over and site.ending.kill_now and not site.ending.drained:
+        need(sent[-1][1] == SIGKILL, "who is left is to be killed now and is not")
+    expected = site.ending.owed if over and site.ending.drained else None
     need(manager.exit_code == expected, f"exit code {manager.exit_code}, the recount says {expected}")
-    need(site.said == expected, f"the log's last line says {site.said}, the recount {expected}")
+    need(site.ending.said == expected, f"the log's last line says {site.ending.said}, the recount {expected}")

@@ -13,11 +13,13 @@ from procman.plan import Plan
 from procman.policy.events import Event, Load, Record, State
 from procman.policy.manager import Manager
 from procman.policy.worker.worker import EDGES
-from tests.simulation.checker import Checker, Violation, need
+from tests.simulation.checker import Checker
+from tests.simulation.end_book import KILL_TO_END_S, TERM_TO_KILL_S
 from tests.simulation.history import History
 from tests.simulation.invariants import check_settled, check_step
-from tests.simulation.site import KILL_TO_END_S, SLACK, TERM_TO_KILL_S, SiteBook
+from tests.simulation.site import SLACK, SiteBook
 from tests.simulation.trace import lines
+from tests.simulation.violation import Violation, need
 
 MakeManager = Callable[[float | None], Any]
 STEPS = 3000
@@ -57,7 +59,7 @@ class Witness(SimulatedKernel):
         need(not self._settled, "the site was told to end, and sleeps for ever")
         self._settled = True
         check_settled(self.site, self.manager)
-        told = self.checker.upward.told[-1]
+        told = self.checker.deeds.upward.told[-1]
         waits = any(group.unmet for group in self.site.groups.values())
         need(told == "ready" or waits, f"all is as wanted, and it is told {told}")
 
@@ -100,6 +102,6 @@ def _play(seed: int, make: MakeManager, plan: Plan | None, tell: Callable[[str],
     if witness.live or mortal:
         raise Violation(f"left behind: {sorted(witness.live)}, {mortal}")
     need(not witness.site.operator.waiting, f"never answered: {sorted(witness.site.operator.waiting)}")
-    drained_from, bound = witness.site.drained_from, TERM_TO_KILL_S + KILL_TO_END_S + 2 * history.lag
+    drained_from, bound = witness.site.ending.drained_from, TERM_TO_KILL_S + KILL_TO_END_S + 2 * history.lag
     need(drained_from is not None and witness.now() - drained_from <= bound + SLACK, "the drain took too long")
-    return Played(code, witness.steps, witness.checker.seen, witness.checker.notices)
+    return Played(code, witness.steps, witness.checker.moves.seen, witness.checker.moves.notices)

@@ -34,8 +34,8 @@ from procman.policy.events import (
 from procman.policy.events.requests import Accepted, Answer, Asked, Done, Operate, RunJob, Selector
 from procman.policy.group.order import Goal
 from procman.policy.manager import Manager
-from tests.simulation.checker import Violation, need
 from tests.simulation.play import MakeManager
+from tests.simulation.violation import Violation, need
 
 SLACK = 1e-9
 LENGTH_S = 40.0

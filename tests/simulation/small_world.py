@@ -42,11 +42,12 @@ from procman.policy.events import (
 )
 from procman.policy.manager import Manager
 from procman.policy.worker.worker import EDGES
-from tests.simulation.checker import Checker, need
+from tests.simulation.checker import Checker
 from tests.simulation.history import digest_of, written
 from tests.simulation.invariants import check_settled, check_step
 from tests.simulation.site import SiteBook
 from tests.simulation.snapshot import START, snapshot
+from tests.simulation.violation import need
 
 LATE = 10.0
 """Seconds: a run this long is stable."""
@@ -167,7 +168,7 @@ class SmallWorld:
     def _quiet(self) -> Event:
         need(not self._settled, "the site was told to end, and sleeps for ever")
         self._settled = True
-        if self.site.down_at is None:
+        if self.site.ending.down_at is None:
             check_settled(self.site, self.manager)
         return ShutDown("calm")
 
@@ -288,8 +289,8 @@ def explore(plans: tuple[Plan, Plan], depth: int, make: Any = Manager) -> Explor
             continue
         except AssertionError as finding:
             raise AssertionError(f"{finding}\nafter {[tuple(choice) for choice in path]}") from finding
-        edges.update(world.checker.seen)
-        notices.update(world.checker.notices)
+        edges.update(world.checker.moves.seen)
+        notices.update(world.checker.moves.notices)
         if len(path) < depth:
             queue.extend([*path, choice] for choice in world.choices)
     return Explored(len(known), paths, edges, notices)

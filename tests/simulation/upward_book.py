@@ -20,9 +20,9 @@ class UpwardBook:
 
     def fault(self, site: SiteBook) -> str:
         """What is wrong with it, at the end of a turn; empty if nothing is."""
-        last = self.told[-1]
-        if (site.down_at is not None) != (last == "stopping") and site.plan is not None and not site.drains:
-            return f"the site {'stops' if site.down_at is not None else 'does not stop'}, and it is told {last}"
+        last, stops = self.told[-1], site.ending.down_at is not None
+        if stops != (last == "stopping") and site.plan is not None and not site.ending.drains:
+            return f"the site {'stops' if stops else 'does not stop'}, and it is told {last}"
         if last == "starting" and len(self.told) > 1:
             return f"it starts for a second time: {self.told}"
         if self.told == ["starting", "ready"]:
