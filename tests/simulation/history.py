@@ -12,22 +12,10 @@ from errno import EACCES, EADDRINUSE, EAGAIN, ENOENT, ENOMEM, ETXTBSY
 from functools import cache
 from random import Random
 
-from procman.choices import Condition, Doing, Orphans, When
+from procman.choices import Doing
 from procman.kernel.world.script import Blow, Conduct, End, Escape, Failure, HelperFall, Incident, Orphan, Rest, Wish
 from procman.plan import (
-    Backoff,
-    GroupPlan,
-    Health,
-    Launch,
-    Listen,
     Plan,
-    Python,
-    Ready,
-    Recycle,
-    ReloadPlan,
-    Restart,
-    Stop,
-    Update,
     to_json,
 )
 from procman.policy.events import GoodPlan, Load, Loaded, LoadFailed, ReopenLog, ShutDown, Spawn, ZygoteOrder
@@ -46,8 +34,9 @@ from procman.policy.events.requests import (
     ShowStatus,
 )
 from procman.policy.helpers.helpers import pump_of
+from tests.simulation import random_plans
+from tests.simulation.random_plans import GROUPS
 
-GROUPS = ("db", "api", "web")
 ENDS = (End(0), End(0), End(1), End(1), End(3), End(None, 9), End(None, 11), End(None, 15))
 FAILURES = (
     Failure("listen", EADDRINUSE, forked=False),
@@ -61,29 +50,10 @@ FAILURES = (
 )
 RESTS = (Rest(), Rest(heeds_stop=True), Rest(0.5), Rest(0.0), Rest(30.0, heeds_stop=True))
 ESCAPES = (Escape(), Escape(0.5), Escape(None), Escape(3.0), Escape(0.25, heirs=2), Escape(None, mortal=False))
-WHEN: tuple[When, ...] = ("always", "on-failure", "on-failure", "on-failure", "never")
-CONDITIONS: tuple[Condition, ...] = ("started", "ready", "completed", "ended")
-SOCKETS = ((), (), (Listen("web", "tcp", "::1", 80),), (Listen("web", "tcp", "::1", 80), Listen("in", "unix", "/in")))
-UPDATES = (
-    *(Update(), Update(), Update(parallel=2), Update(pause=1.0), Update(parallel=9)),
-    *(Update("start-first"), Update("start-first", pause=1.0), Update("start-first", parallel=2)),
-)
-RECYCLE = (
-    *(Recycle(), Recycle(), Recycle(), Recycle()),
-    *(Recycle(2.0, None, 0.0), Recycle(3.0, 1 << 20, 0.5), Recycle(None, 1 << 20)),
-)
 MOODS = ((), (), ((0.5, False),), ((0.25, False), (0.5, True)), ((0.0, True), (1.0, False), (2.0, True)))
-READY = (
-    *(None, None, None, Ready("notify", timeout=1.0), Ready("http", timeout=2.0), Ready("fd", timeout=30.0)),
-    *(Ready("delay", delay=0.5), Ready("delay", delay=2.0)),
-)
 WORDS: tuple[tuple[tuple[float, Doing | float], ...], ...] = (
     *((), (), ((0.25, 2.0),), ((0.0, 4.0), (0.5, 0.25)), ((0.75, "reloading"), (1.0, ""))),
     *(((0.25, "stopping"),), ((0.25, "stopping"), (1.0, "")), ((1.0, 3.0), (2.0, 3.0), (3.0, 3.0))),
-)
-HEALTH = (
-    *(None, None, None, Health("http", interval=0.5, failures=2), Health("watchdog", interval=1.0, failures=1)),
-    *(Health("tcp", interval=0.25, failures=2, dump=6), Health("exec", interval=0.5, failures=2, on_failure="ignore")),
 )
 SPAWNS = 30
 """After so many, and two a worker, faults stop although their time is not over: some restart for ever and at once."""
@@ -95,7 +65,7 @@ class History:
     def __init__(self, seed: int, plan: Plan | None = None) -> None:
         """A random site, or the one given."""
         self.random = random = Random(seed)
-        self.plan = plan or _site(random)
+        self.plan = plan or random_plans.site(random)
         self.stop_timeout = random.choice((None, None, None, 3.0))
         """The core's own bound, as at process 1."""
         self.calm_from = random.choice((2.0, 10.0, 20.0, 60.0))
@@ -157,14 +127,14 @@ class History:
             return random.choice((0.0, 0.5)), LoadFailed("site.toml: 1 error", "site.toml:1:1: no")
         good = self._good() if self._loads == 1 else ()
         if self._loads > 1:
-            self.plan = _changed(random, self.plan)
+            self.plan = random_plans.changed(random, self.plan)
         return random.choice((0.0, 0.25, 1.0)), Loaded(self.plan, digest_of(self.plan), written(self.plan), good)
 
     def _good(self) -> tuple[GoodPlan, ...]:
         """What a procman of before has kept: perhaps what is run now, perhaps something that means nothing any more."""
         random, plans = self.random, [self.plan]
         for _ in range(random.choice((0, 0, 0, 1, 3, 5))):
-            plans.append(_changed(random, plans[-1]))
+            plans.append(random_plans.changed(random, plans[-1]))
         same = [GoodPlan(digest_of(self.plan), written(self.plan))] if random.random() < 0.5 else []
         others = [GoodPlan(digest_of(plan), written(plan) if random.random() < 0.8 else "{}") for plan in plans[1:]]
         return (*same, *others)[:5]
@@ -248,119 +218,3 @@ def _request(random: Random) -> Request:
             return Rollback()
         case _:
             return random.choice((ShowStatus(), ShowPlan(), Down(), Down(now=True)))
-
-
-def _site(random: Random) -> Plan:
-    names = GROUPS[: random.choice((1, 2, 2, 3))]
-    groups = tuple(_group(random, name) for name in names)
-    exit_code_from = None
-    if random.random() < 0.15:
-        exit_code_from = groups[0].name
-        groups = (groups[0]._replace(workers=1), *groups[1:])
-    stop_timeout = random.choice((None, None, None, 2.0, 6.0))
-    orphans: Orphans = random.choice(("end", "end", "keep"))
-    plan = Plan("site", groups, stop_timeout=stop_timeout, exit_code_from=exit_code_from, orphans=orphans)
-    return plan._replace(reload=_reload(random))
-
-
-def _reload(random: Random) -> ReloadPlan:
-    probation = random.choice((None, 0.5, 2.0, 5.0))
-    return ReloadPlan(probation, rollback=random.random() < 0.8, probation_failures=random.choice((1, 2, 3)))
-
-
-def _group(random: Random, name: str) -> GroupPlan:
-    after = tuple((one, random.choice(CONDITIONS)) for one in GROUPS[: GROUPS.index(name)] if random.random() < 0.5)
-    restart = _restart(random)
-    job = restart.when != "always" and random.random() < 0.25
-    return GroupPlan(
-        name,
-        random.choice(
-            (
-                Launch(("serve",), "/", listen=random.choice(SOCKETS), adopt=name == GROUPS[0]),
-                Launch((), "/", listen=random.choice(SOCKETS), python=Python("app:serve")),
-            )
-        ),
-        kind="job" if job else "service",
-        workers=random.choice((1, 1, 2, 2, 3)),
-        restart=restart,
-        stop=_stop(random),
-        after=after,
-        requires=tuple(one for one, condition in after if condition == "ready" and random.random() < 0.5),
-        update=random.choice(UPDATES),
-        ready=None if job else random.choice(READY),
-        health=None if job else random.choice(HEALTH),
-        recycle=Recycle() if job else random.choice(RECYCLE),
-    )
-
-
-def _restart(random: Random) -> Restart:
-    return Restart(
-        when=random.choice(WHEN),
-        success_codes=random.choice(((0,), (0,), (0, 3))),
-        success_signals=random.choice(((), (), (15,))),
-        max_restarts=random.choice((0, 1, 2, 3, 100)),
-        window=random.choice((None, None, 2.0, 10.0)),
-        backoff=random.choice((None, Backoff(0.5, 2.0, 1.5, 0.0), Backoff(0.25, 2.0, 30.0, 0.5))),
-        reset_after=random.choice((1.0, 5.0, 60.0)),
-        strategy=random.choice(("one-for-one", "one-for-one", "one-for-all")),
-        on_exhausted=random.choice(("shutdown", "stop", "ignore", "ignore")),
-    )
-
-
-def _stop(random: Random) -> Stop:
-    return Stop(
-        random.choice((15, 15, 2)),
-        random.choice((0.5, 2.0, 8.0)),
-        random.choice(("tree", "tree", "leader")),
-        random.choice((0.0, 0.0, 0.25, 2.0)),
-    )
-
-
-def _changed(random: Random, plan: Plan) -> Plan:
-    """The plan with one thing changed, or none."""
-    groups = list(plan.groups)
-    index = random.randrange(len(groups))
-    group = groups[index]
-    match random.randrange(8):
-        case 0:
-            return plan
-        case 7:
-            ready, health = random.choice(READY), random.choice(HEALTH)
-            groups[index] = group._replace(ready=ready, health=health) if group.kind == "service" else group
-        case 1 | 2:
-            changed = random.choice(
-                ({"env": (("RELEASE", str(random.randrange(9))),)}, {"listen": random.choice(SOCKETS)})
-            )
-            launch = group.launch._replace(**changed)
-            groups[index] = group._replace(launch=launch)
-        case 3:
-            workers = 1 if plan.exit_code_from == group.name else random.randrange(4)
-            groups[index] = group._replace(workers=workers)
-        case 4:
-            when = group.restart.when if group.kind == "job" else random.choice(WHEN)
-            groups[index] = group._replace(restart=_restart(random)._replace(when=when))
-        case 5:
-            rule = random.choice(
-                ({"stop": _stop(random)}, {"update": random.choice(UPDATES)}, {"recycle": random.choice(RECYCLE)})
-            )
-            groups[index] = group._replace(**rule)
-        case _:
-            return _regrouped(random, plan)
-    return plan._replace(groups=tuple(groups))
-
-
-def _needed(plan: Plan, name: str) -> bool:
-    return any(name in dict(group.after) for group in plan.groups)
-
-
-def _regrouped(random: Random, plan: Plan) -> Plan:
-    """The plan without its last group, or with one more."""
-    if len(plan.groups) > 1 and random.random() < 0.5 and not _needed(plan, plan.groups[-1].name):
-        kept = plan.groups[:-1]
-        named = plan.exit_code_from if plan.exit_code_from in {group.name for group in kept} else None
-        return plan._replace(groups=kept, exit_code_from=named)
-    names = {group.name for group in plan.groups}
-    if not names < set(GROUPS):
-        return plan
-    added = tuple(_group(random, name) for name in GROUPS if name not in names)[:1]
-    return plan._replace(groups=plan.groups + added)
