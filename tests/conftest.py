@@ -34,8 +34,15 @@ def _sites_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         os.environ["PROCMAN_RUNTIME_DIR"] = before
 
 
-def pytest_configure() -> None:
+LONGEST_S = 1200
+"""A test that takes longer hangs: where pytest-timeout is installed it fails, with the stacks of where it is."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
     """A shell without job control has these ignored by what it runs in the background, and by all that this starts."""
+    if getattr(config.option, "timeout", 0) is None:  # neither forbidden nor given
+        config.option.timeout = LONGEST_S
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     # The posix_spawn(3) of glibc leaves a signal of its own (32) ignored in whom it starts, and so in all below.
