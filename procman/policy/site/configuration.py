@@ -15,8 +15,9 @@ from procman.policy.events.requests import Accepted, Asked
 from procman.policy.site.adopt import Effects
 from procman.policy.site.ending import Phase
 from procman.policy.site.loads import Loads
-from procman.policy.site.operator import Operator, RefusedError
+from procman.policy.site.operator import Operator
 from procman.policy.site.probation import Probation, Trial, Version, read
+from procman.policy.site.selection import RefusedError
 from procman.policy.site.waits import Wait
 from procman.policy.step import Step
 

@@ -1,6 +1,7 @@
-"""The operator's requests: who is meant, what cannot be done, and when what was wanted has come true.
+"""The operator's requests: what is done, what cannot be done, and when what was wanted has come true.
 
-It answers with values, as all of the policy does; what it does to a group is in `hand.py`.
+It answers with values, as all of the policy does; who is meant is in `selection.py`, what happens to a group in
+`hand.py`.
 """
 
 from __future__ import annotations
@@ -19,14 +20,12 @@ from procman.policy.events.requests import (
     Done,
     Down,
     Operate,
-    Refused,
     Reload,
     Reply,
     Rollback,
     RunJob,
     RunningPlan,
     Scale,
-    Selector,
     SendSignal,
     ShowPlan,
     ShowStatus,
@@ -37,15 +36,13 @@ from procman.policy.helpers.losses import Losses
 from procman.policy.helpers.zygotes import Zygotes
 from procman.policy.site.census import Census
 from procman.policy.site.ending import Phase
+from procman.policy.site.selection import Meant, RefusedError, counted, group_named, meant_by
 from procman.policy.site.snapshot import snapshot
 from procman.policy.site.waits import Wait
 from procman.policy.step import Step
 
 MOST_WORKERS = 100_000
 """Of a group; more is a slip of the finger."""
-
-Meant = dict[str, tuple[frozenset[int], bool]]
-"""By group: which tasks, and whether it was the group as a whole that was named."""
 
 
 class Site(Protocol):
@@ -61,14 +58,6 @@ class Site(Protocol):
 
     def reload(self, asked: Asked, step: Step) -> None: ...
     def roll_back(self, wait: Wait, step: Step) -> Accepted: ...
-
-
-class RefusedError(Exception):
-    """What is asked for cannot be done; the argument is the answer."""
-
-    def __init__(self, reason: str, hint: str = "") -> None:
-        super().__init__(reason)
-        self.refused = Refused(reason, hint)
 
 
 class Operator:
@@ -141,9 +130,9 @@ class Operator:
             case Rollback():
                 return site.roll_back(wait, step)
             case Operate(verb, targets):
-                return _operate(site, verb, _meant(groups, targets, verb), wait, step)
+                return _operate(site, verb, meant_by(groups, targets, verb), wait, step)
             case RunJob(name):
-                return _run(_group(groups, name), wait, step)
+                return _run(group_named(groups, name), wait, step)
             case Scale(name, workers):
                 return _scale(site, groups, name, workers, wait, step)
             case SendSignal():
@@ -188,14 +177,14 @@ def _run(group: Supervisor, wait: Wait, step: Step) -> Accepted:
 
 
 def _scale(site: Site, groups: Mapping[str, Supervisor], name: str, workers: int, wait: Wait, step: Step) -> Accepted:
-    group = _group(groups, name)
+    group = group_named(groups, name)
     if not 0 <= workers <= MOST_WORKERS:
         raise RefusedError(f"{name} cannot have {workers} workers", f"a number from 0 to {MOST_WORKERS}")
     if site.plan is not None and site.plan.exit_code_from == name and workers > 1:
         raise RefusedError(f"{name} cannot have {workers} workers", "the site's exit code comes from it: it has one")
     before = group.plan.workers
     hand.scale(group, workers, step)
-    note = f"{name}: {_count(workers)} (file: {group.hand.file_workers})"
+    note = f"{name}: {counted(workers)} (file: {group.hand.file_workers})"
     if workers != before:
         step.notice("group.scaled", "info", note, group=name, workers=workers, file_workers=group.hand.file_workers)
     if group.runs.on or not group.plan.rests:  # what rests has them when its time comes
@@ -206,7 +195,7 @@ def _scale(site: Site, groups: Mapping[str, Supervisor], name: str, workers: int
 
 
 def _send(groups: Mapping[str, Supervisor], request: SendSignal, step: Step) -> Accepted:
-    meant = _meant(groups, request.targets, "signal")
+    meant = meant_by(groups, request.targets, "signal")
     for target in request.targets:
         group, (tasks, _) = groups[target.group], meant[target.group]
         chosen = tasks if target.task is None else {target.task}
@@ -226,45 +215,14 @@ def _send(groups: Mapping[str, Supervisor], request: SendSignal, step: Step) -> 
 
 
 def _groups(site: Site) -> dict[str, Supervisor]:
-    """The groups that an operator may move: those of the plan, while the site runs."""
+    """The groups that an operator may move: those of the plan, while it runs. Raises RefusedError where it does not."""
     if site.plan is None or site.phase is not Phase.RUNNING:
         raise RefusedError("the site is starting" if site.phase is Phase.LOADING else "the site is stopping")
     return {group.name: site.groups[group.name] for group in site.plan.groups}
 
 
-def _group(groups: Mapping[str, Supervisor], name: str) -> Supervisor:
-    if name not in groups:
-        some = [*groups][:10] + ["…"] * (len(groups) > 10)
-        raise RefusedError(f"there is no group `{name}`", f"the groups are {', '.join(some)}")
-    return groups[name]
-
-
-def _meant(groups: Mapping[str, Supervisor], targets: tuple[Selector, ...], verb: str) -> Meant:
-    """Whom the selectors name. Raises RefusedError where one names nobody, or a task that cannot be moved alone."""
-    meant: Meant = {}
-    for target in targets:
-        group = _group(groups, target.group)
-        workers = group.plan.workers
-        tasks, whole = meant.get(target.group, (frozenset[int](), False))
-        if target.task is None:
-            meant[target.group] = frozenset(range(workers)), True
-            continue
-        if not 0 <= target.task < workers:
-            last = f"its workers are 0 to {workers - 1}" if workers > 1 else f"it has {_count(workers)}"
-            raise RefusedError(f"there is no worker {target}", last)
-        if verb in ("start", "restart") and (group.gave_up or group.regroup):
-            why = "has given up" if group.gave_up else "is restarting as a whole"
-            raise RefusedError(f"{target.group} {why}", f"{verb} all of it: procman {verb} {target.group}")
-        meant[target.group] = tasks | {target.task}, whole
-    return meant
-
-
 def _names(meant: Meant) -> tuple[str, ...]:
     return tuple(f"{name}:{task}" for name, (tasks, _) in meant.items() for task in sorted(tasks))
-
-
-def _count(workers: int) -> str:
-    return f"{workers} worker{'' if workers == 1 else 's'}"
 
 
 def _waiting(group: Supervisor) -> str:
