@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from procman.cli import talk
 from procman.cli.main import Parser
+from procman.control.client import Client, ClientError
 from procman.control.wire import split_selector
 from procman.output.follow import Line, live, older
 from procman.output.styles import Column, Json, Origin, Prefix, Style
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     wanted = {"do": "logs", "targets": talk.targets(args), "follow": args.follow}
     last, since_ns, pattern = _last(args), _since(args), _pattern(args)
     try:
-        _check(args)
+        site = _look(args)
         client = talk.connect(args)
         try:
             stream = client.stream(wanted)
@@ -60,21 +61,32 @@ def run(args: argparse.Namespace) -> int:
             if about.get("say") == "refused":
                 return talk.complain(args, about["reason"], about["hint"], talk.EXIT_FAILED)
             lines = _chosen(stream, about["files"], last, since_ns, pattern)
-            _print(args, lines)
+            _print(args, site, lines)
         finally:
             client.close()
+        return _say_if_it_goes_on(args, client.path) if args.follow else 0
     except talk.GiveUpError as error:
         return error.code
-    return 0
 
 
-def _check(args: argparse.Namespace) -> None:
-    """Whether all the groups are there; of a worker that is no more there may still be lines. Raises GiveUpError."""
-    asked = [str(split_selector(word)[0]) for word in args.targets]
-    there = {group["name"] for group in talk.question(args, {"do": "status"})["groups"]} if asked else set()
-    for name in asked:
+def _look(args: argparse.Namespace) -> str:
+    """The site's name. Raises GiveUpError where a group is not there; a worker that is no more may have left lines."""
+    status = talk.question(args, {"do": "status"})
+    there = {group["name"] for group in status["groups"]}
+    for name, _ in map(split_selector, args.targets):
         if name not in there:
             talk.there_is_no(args, f"group {name}")
+    return str(status["site"])
+
+
+def _say_if_it_goes_on(args: argparse.Namespace, path: str) -> int:
+    """Who follows has come to an end: that of the site, or only that of the pump. The exit code."""
+    try:
+        Client(path).close()
+    except ClientError:
+        return 0
+    reason = "the pump, which reads what workers write, has ended; the site goes on, and so does another pump"
+    return talk.complain(args, reason, "a few lines may be missing; follow it again", talk.EXIT_FAILED)
 
 
 def _chosen(
@@ -94,13 +106,12 @@ def _fits(line: Line, since_ns: int, pattern: re.Pattern[bytes] | None) -> bool:
     return line.time_ns >= since_ns and (pattern is None or pattern.search(line.text) is not None)
 
 
-def _print(args: argparse.Namespace, lines: Iterator[Line]) -> None:
+def _print(args: argparse.Namespace, site: str, lines: Iterator[Line]) -> None:
     styles: dict[Origin, Style] = {}
     column, colour = Column(), wants_colour(os.isatty(1))
     for line in lines:
         style = styles.get(line.origin)
         if style is None:
-            site = os.environ.get("PROCMAN_SITE", getattr(args, "site", None) or "")
             prefix = Prefix(line.origin, column, colour=colour, timestamps=False)
             style = styles[line.origin] = Json(site, line.origin, "text") if args.json else prefix
         sys.stdout.buffer.write(style.lines(line.text + b"\n", line.time_ns))

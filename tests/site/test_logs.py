@@ -11,9 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
+import pytest
+
 from procman.output.rotate import put_aside
 from tests.site.running import DEADLINE_S, ROOT, Site, up
 from tests.site.sites import FOREVER, group, python, site_of
+from tests.site.test_output_losses import pump_of
 
 LITTLE = 'output = { ring = "64KiB" }'
 NUMBERS = (
@@ -139,3 +142,18 @@ def test_who_follows_gets_every_line_over_rotations_and_restarts_of_the_worker(t
             assert len(put_aside(str(tmp_path / "web.log"))) >= 2
             reader.send_signal(signal.SIGINT)
             reader.wait(DEADLINE_S)
+
+
+@pytest.mark.parametrize("whose", ["the pump's", "the site's"])
+def test_who_follows_is_told_whose_end_it_was(tmp_path: Path, whose: str) -> None:
+    web = group("web", "echo hello; exec sleep 3600", 'output = "prefix"')
+    with up(tmp_path, site_of(web), "--name", name_of("over")) as site:
+        site.until_said("web.0 | hello")
+        command = [sys.executable, "-m", "procman", "logs", "-f", "--json", "-s", str(site.file)]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as reader:
+            assert reader.stdout is not None
+            assert json.loads(reader.stdout.readline())["site"] == name_of("over")
+            site.signal(signal.SIGTERM) if whose == "the site's" else os.kill(pump_of(site), signal.SIGKILL)
+            _, said = reader.communicate(timeout=DEADLINE_S)
+            ended = "procman logs: error: the pump, which reads what workers write, has ended" in said
+            assert (reader.returncode, ended) == ((0, False) if whose == "the site's" else (1, True))
