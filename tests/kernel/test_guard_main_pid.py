@@ -10,6 +10,7 @@ from procman.kernel.guard import account
 from procman.kernel.guard.account import Entry
 from procman.kernel.guard.guarded import Tree
 from procman.kernel.proc import processes
+from procman.kernel.proc.processes import Process
 from tests.cli.procmans import on_pipe
 from tests.kernel.test_guard import group, guard_of, kill_core, site
 from tests.site.sites import python
@@ -81,11 +82,16 @@ def test_the_process_that_was_named_is_stopped_as_its_worker_is_and_then_whoever
     assert took < 30
 
 
-def test_the_number_of_the_first_leader_is_nobodys_sign_once_another_process_has_it() -> None:
+def test_the_number_of_a_leader_is_nobodys_sign_once_another_process_has_it() -> None:
     me = processes.read("self")
     assert me is not None
-    rule = account.rule(15, "tree", 8.0)
-    now, before = (Tree(Entry(account.line(1, rule, me.pid, me.started - age))) for age in (0, 1))
-    assert [tree.keeps({me.pid: me}) for tree in (now, before)] == [True, False]
-    assert before.keeps({})  # a group outlives its leader
-    assert not Tree(Entry(account.line(me.pid, rule))).keeps({me.pid: me})
+    rule, now, before = account.rule(15, "tree", 8.0), me.started, me.started - 1
+
+    def numbers(line: bytes, *there: Process) -> list[int]:
+        return Tree(Entry(line)).numbers({one.pid: one for one in there})
+
+    assert numbers(account.line(me.pid, rule, now), me) == [me.pid]
+    assert numbers(account.line(me.pid, rule, before), me) == []
+    assert numbers(account.line(me.pid, rule, before)) == [me.pid]  # a group outlives its leader
+    assert numbers(account.line(1, rule, now, me.pid, now), me) == [me.pid, 1]
+    assert numbers(account.line(1, rule, now, me.pid, before), me) == [1]

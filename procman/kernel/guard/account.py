@@ -11,23 +11,24 @@ import os
 _RULE = b"%2d %-6b %d %12.3f"
 _LONGEST_S = 1e7
 """No grace is longer, or it would not fit."""
-EMPTY = b" " * 59 + b"\n"
+EMPTY = b" " * 76 + b"\n"
 """Nobody's line."""
 
 
 class Entry:
     """A worker, or a helper, which has no signal (0) and ends by itself.
 
-    `first` is who was the leader before it, and `since` its start in clock ticks: its number is still that of the
+    `noted` is when this was written, in clock ticks: who has the leader's number, and has started later, is a stranger.
+    `first` is who was the leader before it, and `first_noted` when that was written: its number is still that of the
     group. 0: the leader has led from the beginning.
     """
 
-    __slots__ = ("adopts", "first", "grace", "leader", "number", "scope", "since")
+    __slots__ = ("adopts", "first", "first_noted", "grace", "leader", "noted", "number", "scope")
 
     def __init__(self, line: bytes) -> None:
-        leader, number, scope, adopts, grace, first, since = line.split()
+        leader, number, scope, adopts, grace, noted, first, first_noted = line.split()
         self.leader, self.number, self.scope, self.adopts = int(leader), int(number), scope.decode(), adopts == b"1"
-        self.grace, self.first, self.since = float(grace), int(first), int(since)
+        self.grace, self.noted, self.first, self.first_noted = float(grace), int(noted), int(first), int(first_noted)
 
 
 def rule(number: int, scope: str, grace: float, *, adopts: bool = False) -> bytes:
@@ -35,9 +36,9 @@ def rule(number: int, scope: str, grace: float, *, adopts: bool = False) -> byte
     return _RULE % (number, scope.encode(), adopts, min(grace, _LONGEST_S))
 
 
-def line(leader: int, rule: bytes, first: int = 0, since: int = 0) -> bytes:
+def line(leader: int, rule: bytes, noted: int, first: int = 0, first_noted: int = 0) -> bytes:
     """What is written of a leader; see `Entry`."""
-    return b"%8d %b %8d %16d\n" % (leader, rule, first, since)
+    return b"%8d %b %16d %8d %16d\n" % (leader, rule, noted, first, first_noted)
 
 
 def read(descriptor: int) -> list[Entry]:

@@ -37,12 +37,13 @@ _HELPERS = " helpers"
 
 
 class Place(NamedTuple):
-    """Where somebody's line is, what group it is of ("" for who is killed at once), and who has led it before."""
+    """Where somebody's line is, what group it is of ("" for who is killed at once), since when, and who led before."""
 
     number: int
     group: str
+    noted: int
     first: int = 0
-    since: int = 0
+    first_noted: int = 0
 
 
 class Guard:
@@ -72,7 +73,8 @@ class Guard:
     def told(self, pid: int | None, group: str = "") -> None:
         """A worker of this group has this pid now; without a group, a loader or a probe has (if it could start)."""
         if self._file >= 0 and pid is not None:
-            self._note(pid, Place(self._free.pop() if self._free else len(self._places), group))
+            number = self._free.pop() if self._free else len(self._places)
+            self._note(pid, Place(number, group, processes.now()))
 
     def spare(self, helpers: set[int]) -> None:
         """These helpers, who run now, end by themselves once the core is gone and they have nothing left to do."""
@@ -86,10 +88,9 @@ class Guard:
         """A worker has another leader."""
         place = self._places.pop(old, None)
         if place and not place.first:
-            process = processes.read(old)
-            place = place._replace(first=old, since=process.started if process else 0)
+            place = place._replace(first=old, first_noted=place.noted)
         if place:
-            self._note(new, place)
+            self._note(new, place._replace(noted=processes.now()))
 
     def forget(self, pid: int) -> None:
         """Nothing is left of who had this pid, if it was told."""
@@ -135,7 +136,8 @@ class Guard:
 
     def _note(self, pid: int, place: Place) -> None:
         self._places[pid] = place
-        self._write(place, account.line(pid, self._rules.get(place.group, _AT_ONCE), place.first, place.since))
+        rule = self._rules.get(place.group, _AT_ONCE)
+        self._write(place, account.line(pid, rule, place.noted, place.first, place.first_noted))
 
     def _write(self, place: Place, line: bytes) -> None:
         with suppress(OSError):  # no memory: what is not written cannot be ended

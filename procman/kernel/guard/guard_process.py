@@ -4,7 +4,8 @@ It knows the leaders and their stop rules from the core's account (see `guard.py
 dead. A worker is its leader, whoever is in the leader's session or group, and whoever descends from these. An orphan of
 a worker that has left all that is known by the site's cgroup, which the guard itself has left, or by the site's name in
 its environment; with no cgroup, and that overwritten, it lives on. Nobody is taken for one of the site who was there
-before the core, if not by the cgroup. Nobody is signalled but through a pidfd.
+before the core, if not by the cgroup, nor who has got the number of a leader since. Nobody is signalled but through a
+pidfd.
 
 As at an orderly end workers come first, then whoever else is left, and then the helpers, who have workers' last words
 to write and end by themselves. Who would not end, or forks faster than he is found, the kernel ends by the cgroup.
@@ -109,8 +110,12 @@ class Site:
         """Who is of the site, by pid."""
         heir, me = os.getppid(), os.getpid()  # the core's children are now children of the guard's new parent
         young = {pid: one for pid, one in everybody.items() if one.started >= self._since and pid != me}
-        owners = {member.process.pid: member.tree for member in self._members.values() if member.process.pid in young}
-        numbers = self._trees | {tree.first: tree for tree in self._trees.values() if tree.keeps(everybody)}
+        owners = {
+            pid: member.tree
+            for (pid, started), member in self._members.items()
+            if pid in young and young[pid].started == started
+        }
+        numbers = {number: tree for tree in self._trees.values() for number in tree.numbers(everybody)}
         for pid, one in young.items():
             tree = numbers.get(pid) if one.parent == heir else None
             tree = tree or numbers.get(one.session) or numbers.get(one.group)

@@ -26,26 +26,30 @@ WORKERS, ORPHANS, HELPERS = range(3)
 class Tree:
     """A worker or a helper, and how it is to end; or the orphans, who have no leader and no entry."""
 
-    __slots__ = ("adopts", "deadline", "first", "grace", "leader", "leader_lives", "number", "phase", "scope", "since")
+    __slots__ = ("_noted", "adopts", "deadline", "first", "grace", "leader", "leader_lives", "number", "phase", "scope")
 
     def __init__(self, entry: Entry | None) -> None:
         if entry is None:
             self.leader = self.first = -1
-            self.since, self.number, self.scope, self.adopts = 0, int(signal.SIGTERM), "tree", False
+            self.number, self.scope, self.adopts = int(signal.SIGTERM), "tree", False
+            self._noted: dict[int, int] = {}
             self.grace, self.phase = _ORPHANS_GRACE_S, ORPHANS
         else:
-            self.leader, self.first, self.since = entry.leader, entry.first or entry.leader, entry.since
+            self.leader, self.first = entry.leader, entry.first or entry.leader
+            self._noted = {self.first: entry.first_noted, self.leader: entry.noted}
             self.number, self.scope, self.adopts = entry.number, entry.scope, entry.adopts
             self.grace, self.phase = (entry.grace, WORKERS) if entry.number else (LAST_WAIT_S, HELPERS)
         self.deadline = float("inf")
         """Not before its phase has begun."""
         self.leader_lives = False
 
-    def keeps(self, everybody: dict[int, Process]) -> bool:
-        """Whether the number of its first leader, which has another one now, is still that of its group."""
-        return self.first != self.leader and (
-            self.first not in everybody or everybody[self.first].started == self.since
-        )
+    def numbers(self, everybody: dict[int, Process]) -> list[int]:
+        """Those of its leader, and of the first one, which are its groups' too, as far as nobody else has them now."""
+        return [
+            number
+            for number, noted in self._noted.items()
+            if number not in everybody or everybody[number].started <= noted
+        ]
 
 
 class Member:

@@ -10,6 +10,7 @@ the least that can be.
 from __future__ import annotations
 
 import os
+from time import CLOCK_BOOTTIME, clock_gettime_ns
 
 TYPE_CHECKING = False  # as type checkers know it, without importing typing
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 else:
     import _signal as signal  # without the enums of `signal`, which cost a megabyte and milliseconds
 
+_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _KERNEL_THREAD = 0x00200000
 _LINKS_OF_ONE = 3
 """Of /proc/PID/task while there is one thread: two, as of any directory, and one for each thread."""
@@ -34,6 +36,11 @@ class Process:
         """Clock ticks since the machine began."""
         self.dying = fields[20] == b"0"
         """Whether it is on its way out: it has no memory any more, and so no environment."""
+
+
+def now() -> int:
+    """The moment, counted as `started` is."""
+    return clock_gettime_ns(CLOCK_BOOTTIME) * _TICKS_A_SECOND // 1_000_000_000
 
 
 def read(pid: int | str) -> Process | None:

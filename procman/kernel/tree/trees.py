@@ -202,6 +202,8 @@ class Trees:
         if tree.orphans or self._lookout.leaf_lives(tree):
             return True
         while self._whose.has_number(tree) and kill(-tree.pid, 0):
+            if kill(tree.pid, 0):
+                return False  # somebody has got its number: then its own group is gone
             try:
                 if os.waitpid(-tree.pid, os.WNOHANG)[0] == 0:
                     return True
