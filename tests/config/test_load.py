@@ -40,6 +40,12 @@ def test_an_include_is_relative_to_the_file_that_names_it(tmp_path: Path) -> Non
     assert names(plan_of(tmp_path, 'include = ["deep/one.toml"]\n', files=files)) == ["web"]
 
 
+def test_an_include_that_would_be_taken_for_deep_is_refused_rather_than_shallow(tmp_path: Path) -> None:
+    assert heads(load(tmp_path, 'schema = 1\ninclude = ["conf.d/**/*.toml"]\n')) == [
+        "site.toml:2:12: an include does not look any number of directories deep"
+    ]
+
+
 def test_files_that_include_each_other_are_named(tmp_path: Path) -> None:
     files = {"a.toml": 'include = ["b.toml"]\n', "b.toml": 'include = ["site.toml"]\n'}
     assert heads(load(tmp_path, 'schema = 1\ninclude = ["a.toml"]\n', files=files)) == [

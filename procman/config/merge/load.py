@@ -117,6 +117,12 @@ class _Reader:
         expander = Expander(self._environ)
         pattern = expander.text(pattern, here)
         self.fatal += [problem._replace(source=source) for problem in expander.problems]
+        if "**" in pattern.split("/"):
+            hint = "name a pattern for each depth: conf.d/*.toml, conf.d/*/*.toml"
+            self.fatal.append(
+                Problem("an include does not look any number of directories deep", hint, here, source=source)
+            )
+            return []
         names = sorted(self._glob(os.path.dirname(source.name), pattern))
         if not names and not glob.has_magic(pattern) and not expander.problems:
             message, hint = f"there is no file {pattern}", f"it is looked for in {source.base}"

@@ -127,8 +127,8 @@ def _too_large(source: Source) -> Rejected:
 _HINTS = {
     "directory": "name a file in it",
     "pipe": "a reload reads it again, so copy its content into a file and name that",
-    "device": "name the site's file",
-    "socket": "name the site's file",
+    "device": "name a file",
+    "socket": "name a file",
 }
 
 
