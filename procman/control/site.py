@@ -151,7 +151,7 @@ class Controlled:
         except OSError as error:
             sock.close()
             hint = "name another place in [site] control, or have none: control = false"
-            raise TakenError(f"cannot make the control socket {path}: {error.strerror}", hint) from None
+            raise TakenError(f"cannot make the control socket {path}: {error.strerror or error}", hint) from None
         finally:
             os.umask(before)
         return sock

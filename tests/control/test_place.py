@@ -75,6 +75,19 @@ def test_a_site_can_have_its_socket_elsewhere_or_none(tmp_path: Path) -> None:
         assert one.run("status").returncode == 3
 
 
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [("own" * 40, "AF_UNIX path too long"), ("site.toml", "Address already in use")],
+    ids=["too long", "a file"],
+)
+def test_a_place_that_can_have_no_socket_is_an_error_that_says_why(tmp_path: Path, path: str, reason: str) -> None:
+    text = site_of(group("api", FOREVER), site=f'control = "{path}"')
+    with up(tmp_path, text, env={"PROCMAN_RUNTIME_DIR": str(tmp_path / "run")}) as site:
+        assert site.wait() == 78
+        assert f"procman: error: cannot make the control socket {tmp_path}/{path}: {reason}" in site.foreign
+        assert site.file.read_text(encoding="utf-8") == text
+
+
 def test_another_user_is_refused(tmp_path: Path) -> None:
     with operated(tmp_path) as one:
         one.folder.chmod(0o755)
