@@ -164,9 +164,19 @@ def _table(
     room = None if columns is None else max(columns - 4 - width - 5 - max([len(row[3]) for row in rows], default=0), 12)
     longest = max([len(row[2]) for row in rows], default=0)
     across = longest if room is None else min(longest, room)
-    for text, mark, value, where in rows:
+    seen = [one for old, new in zip(rows[::2], rows[1::2], strict=True) for one in _differing(old[2], new[2], across)]
+    for (text, mark, _, where), value in zip(rows, seen, strict=True):
         line = f"    {text:<{width}} {mark} {_clip(value, across):<{across}}  "
         yield _clip(line, columns) + _paint(_clip(where, columns, len(line)), _DIM, colour) if where else line.rstrip()
+
+
+def _differing(old: str, new: str, columns: int) -> tuple[str, str]:
+    """Both without their beginning, where otherwise what differs would be cut off."""
+    at = next((at for at, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), len(min(old, new)))
+    if max(len(old), len(new)) <= columns or at < columns - 1:
+        return old, new
+    start = at - columns // 3
+    return _ELLIPSIS + old[start:], _ELLIPSIS + new[start:]
 
 
 def _default(value: Any) -> str:

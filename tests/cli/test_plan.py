@@ -116,6 +116,16 @@ def test_two_files_are_compared_as_the_golden_file_says(tmp_path: Path, columns:
     assert max(map(len, said.stdout.splitlines())) <= columns
 
 
+def test_where_two_long_values_differ_is_seen_on_a_narrow_terminal(tmp_path: Path) -> None:
+    for name, port in (("old.toml", 8001), ("new.toml", 8002)):
+        command = f"serve {'--verbose ' * 9}--port {port} --and --more"
+        (tmp_path / name).write_text(f'schema = 1\n[group.api]\ncommand = "{command}"\n', encoding="utf-8")
+    said = procman(tmp_path, "plan", "old.toml", "new.toml", COLUMNS="80").stdout
+    shown = [line[14:].rpartition("  ")[0].rstrip() for line in said.splitlines() if "toml:" in line]
+    assert shown == [f"\u2026verbose --port {port} --and --more" for port in (8001, 8002)]
+    assert max(map(len, said.splitlines())) <= 80
+
+
 def test_equal_files_are_no_change(tmp_path: Path) -> None:
     two_files(tmp_path, OLD, "# a comment\n" + OLD)
     said = procman(tmp_path, "plan", "old.toml", "new.toml")
