@@ -301,7 +301,7 @@ def load(mutant: Mutant) -> Any:
 
 def _is_fresh(name: str) -> bool:
     """Whether a module is loaded anew."""
-    return name.startswith("procman.policy.") and not any(f"{name}.".startswith(f"{one}.") for one in SHARED)
+    return name.startswith("procman.policy.") and not f"{name}.".startswith(f"{SHARED}.")
 
 
 def _module(path: Path) -> str:

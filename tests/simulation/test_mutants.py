@@ -25,6 +25,14 @@ def test_a_fault_of_the_policy_is_caught(mutant: Mutant) -> None:
     pytest.fail(f"{mutant.name}: not caught in {SEEDS} histories")
 
 
+def test_a_policy_without_a_fault_is_not_caught() -> None:
+    text = MUTANTS[0].old
+    whole = load(Mutant("none", text, text))
+    assert whole is not shipped.Manager
+    for seed in range(50):
+        play(seed, whole)
+
+
 def test_a_fault_whose_text_is_gone_is_reported() -> None:
     with pytest.raises(ValueError, match="found 0 times"):
         load(Mutant("rotten", "a text that nobody wrote", ""))
