@@ -15,7 +15,7 @@ from time import monotonic_ns
 
 from procman.kernel.loop import Kernel
 from procman.kernel.wait.poller import WRITE, Poller
-from procman.lean import suppress
+from procman.lean import least, suppress
 from procman.policy.events import Action, Event, Report, TimePassed
 
 MOST_QUEUED = 64
@@ -43,8 +43,7 @@ class Upward:
     def wait(self, deadline: float | None) -> Event:
         """See `loop.Kernel`; between two events, and while there is none, the watchdog is told that all goes on."""
         while True:
-            times = [time for time in (deadline, self._ping_at) if time is not None]
-            event = self._kernel.wait(min(times, default=None))
+            event = self._kernel.wait(least((deadline, self._ping_at)))
             now = self._kernel.now()
             if self._ping_at is not None and self._interval is not None and now >= self._ping_at:
                 self._ping_at = now + self._interval

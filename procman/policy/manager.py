@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from procman.lean import assert_never
+from collections.abc import Mapping
+
+from procman.lean import assert_never, least
 from procman.plan import Plan
 from procman.policy import events
 from procman.policy.events.requests import Accepted, Asked, Departed
@@ -48,6 +50,8 @@ class Manager:
         """Why, as the log's last line says it."""
         self.plan: Plan | None = None
         self.digest = ""
+        self.identity: Mapping[str, object] = {}
+        """What tells the configuration in force from others, as the log has it."""
         self.groups: dict[str, Supervisor] = {}
         self.census = Census()
         self._leaders = Leaders(self.census)
@@ -66,7 +70,7 @@ class Manager:
     def deadline(self) -> float | None:
         """The instant at which the manager wants to hear `TimePassed`; None if only events matter."""
         mine = (*self._closing.deadlines, self._helpers.deadline, self._configuration.deadline)
-        return min([time for time in (self._deadlines.least(), *mine) if time is not None], default=None)
+        return least((self._deadlines.least(), *mine))
 
     def handle(self, event: events.Event, now: float) -> events.Outcome:
         """Record what happened or is wanted, move everything towards what is wanted, say what to do."""
@@ -116,7 +120,7 @@ class Manager:
         self._operator.tell(event, self, step)
         for deadline, worker in step.deadlines:
             self._deadlines.push(deadline, worker)
-        return step.outcome(identity(self.plan, self.digest))
+        return step.outcome(self.identity)
 
     def _elsewhere(self, fact: events.Left | events.TimePassed | events.ReopenLog, step: Step) -> None:
         """What is about no worker in particular."""
@@ -185,7 +189,7 @@ class Manager:
         those in `fresh` get a fresh budget.
         """
         plan, digest, _ = version
-        old, self.plan, self.digest = self.plan, plan, digest
+        old, self.plan, self.digest, self.identity = self.plan, plan, digest, identity(plan, digest)
         adopt(old, plan, digest, self._helpers, step)
         effects = say(old, version, back, step)
         if old is None:
@@ -218,12 +222,12 @@ class Manager:
             roll(group, step)
             self._stock.take(group, planned)
             self.zygotes.look(group, step)
-            self._upward.take(group, planned)
             if not planned and not group.slots:
                 del self.groups[name]
             if self.phase is Phase.RUNNING and planned and (ending := end_with(group, self.plan, self._stock)):
                 self._closing.begin(self, *ending, step)
             if self.phase is Phase.RUNNING:
+                self._upward.take(group, planned)
                 for one in (name, *self._order.dependents(name)) if planned else ():
                     self._order.release(self.groups[one], step)
             elif self.phase is Phase.STOPPING and not group.live:

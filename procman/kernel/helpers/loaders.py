@@ -12,6 +12,7 @@ from time import monotonic
 from procman.kernel.helpers.loader import Loader, judge, text_of
 from procman.kernel.spawn.spawn import Spawner
 from procman.kernel.wait.poller import Poller
+from procman.lean import least
 from procman.policy.events import Loaded, LoadFailed
 
 MOST_QUESTIONS = 16
@@ -57,7 +58,7 @@ class Loaders:
     @property
     def deadline(self) -> float | None:
         """See `timers.Timer`."""
-        return min([one.deadline for one in self._both if one.deadline is not None], default=None)
+        return least([one.deadline for one in self._both])
 
     def due(self, now: float) -> None:
         """Give up those whose time is over."""

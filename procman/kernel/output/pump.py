@@ -18,7 +18,7 @@ from procman.kernel.output.captured import Run
 from procman.kernel.spawn.channel import Channel, argv, begin
 from procman.kernel.spawn.spawn import Spawner
 from procman.kernel.wait.poller import READ, Poller
-from procman.lean import TYPE_CHECKING, suppress
+from procman.lean import TYPE_CHECKING, least, suppress
 from procman.policy.events import Event, OutputLost, PumpRules, WorkerId
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class Pump:
     @property
     def deadline(self) -> float | None:
         """When to call `due`."""
-        return min([time for time in (self._answer_by, self._look_at) if time is not None], default=None)
+        return least((self._answer_by, self._look_at))
 
     def due(self, now: float) -> None:
         """End one that hangs; look for traffic again."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from procman.lean import Protocol
+from procman.lean import Protocol, least
 
 
 class Timer(Protocol):
@@ -35,5 +35,4 @@ class Timers:
 
     def least(self, deadline: float | None) -> float | None:
         """The earliest of their deadlines and this one."""
-        deadlines = [deadline, *(timer.deadline for timer in self._timers)]
-        return min([time for time in deadlines if time is not None], default=None)
+        return least([deadline, *[timer.deadline for timer in self._timers]])

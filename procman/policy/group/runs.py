@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from procman import words
-from procman.lean import TYPE_CHECKING
+from procman.lean import TYPE_CHECKING, least
 from procman.policy.events import AwaitDemand, Demanded, Due, State
 from procman.policy.group import hand
 from procman.policy.group.order import Goal
@@ -158,8 +158,7 @@ class Runs:
 
     def _wait(self, step: Step) -> None:
         """Set the one deadline to the next of all."""
-        times = (self._over_at, self._turn_at, self._every_at, self._rest_until)
-        deadline = min((time for time in times if time is not None), default=None)
+        deadline = least((self._over_at, self._turn_at, self._every_at, self._rest_until))
         if deadline is not None and deadline != self.deadline:
             step.deadlines.append((deadline, self))
         self.deadline = deadline

@@ -26,16 +26,18 @@ def conclude(group: Supervisor, worker: Worker, ending: Ending, leftover: bool, 
     slot, verdict = group.slots[worker.id.task], None
     beside = slot.other is worker
     ran = worker.state in (State.STARTING, State.RUNNING)
-    ending, worker.pulse.fault = ending._replace(fault=worker.pulse.fault), None
-    worker.last = Last(describe(ending), step.now)
+    if worker.pulse.fault:
+        ending, worker.pulse.fault = ending._replace(fault=worker.pulse.fault), None
+    how = describe(ending)
+    worker.last = Last(how, step.now)
     if ran or ending.fault:
         worker.fate = verdict = _verdict(group, slot, worker, ending, step)
     if leftover and ran:
-        worker.end(verdict, f"{describe(ending)}; ending what it left behind", step)
+        worker.end(verdict, f"{how}; ending what it left behind", step)
     if leftover and worker.state is State.STOPPING:
         worker.sweep(step)  # whoever of it has heard none yet
     if not leftover:
-        settle(group, worker, describe(ending), step)
+        settle(group, worker, how, step)
     if verdict and not beside:
         _take_consequences(group, verdict, worker, step)
 

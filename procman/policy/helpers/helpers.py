@@ -7,6 +7,7 @@ without it is better than none. What an order says is between whoever wants the 
 from __future__ import annotations
 
 from procman import words
+from procman.lean import least
 from procman.plan import Plan, Restart
 from procman.policy.events import (
     Calendar,
@@ -60,8 +61,7 @@ class Helpers:
     @property
     def deadline(self) -> float | None:
         """When the next one is due to be started again; None if none is."""
-        times = [helper.deadline for helper in self._wanted.values() if helper.deadline is not None]
-        return min(times, default=None)
+        return least([helper.deadline for helper in self._wanted.values()])
 
     def want(self, name: str, order: HelperOrder | None, step: Step) -> None:
         """Have it run by this order; `None` is the same as `drop`. The order that it has already is not given twice."""

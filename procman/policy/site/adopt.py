@@ -25,10 +25,8 @@ def adopt(old: Plan | None, plan: Plan, digest: str, helpers: Helpers, step: Ste
         helpers.want("pump", pump, step)
 
 
-def identity(plan: Plan | None, digest: str) -> dict[str, object]:
-    """What tells the configuration in force from others, as the log has it."""
-    if plan is None:
-        return {}
+def identity(plan: Plan, digest: str) -> dict[str, object]:
+    """What tells a configuration from others, as the log has it."""
     commit, dirty = plan.origin.commit, plan.origin.dirty
     return {"digest": digest} | ({"commit": commit, "dirty": dirty} if commit else {})
 

@@ -5,9 +5,10 @@ Which group goes down before which is said by `order.py`, what a site ends with 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from procman.lean import TYPE_CHECKING, Protocol
 from procman.policy.group.order import Goal
-from procman.policy.site.adopt import identity
 from procman.policy.site.drain import Draining
 from procman.policy.site.ending import Phase, Shutdown
 
@@ -30,6 +31,7 @@ class Site(Protocol):
     last_word: Notice | None
     plan: Plan | None
     digest: str
+    identity: Mapping[str, object]
     groups: dict[str, Supervisor]
     census: Census
 
@@ -109,5 +111,5 @@ class Closing:
     def _drained(self, over: bool, site: Site, step: Step) -> None:
         if over:
             site.phase, site.exit_code = Phase.ENDED, self._draining.code
-            fields = {**identity(site.plan, site.digest), "orphans": site.census.orphans}
+            fields = {**site.identity, "orphans": site.census.orphans}
             site.last_word = self._draining.last_word(fields, step)

@@ -52,10 +52,9 @@ class Upward:
         else:
             state = "starting" if not self._began else "reloading" if loading else "ready"
             status = f"{len(self._groups) - len(self._unready)} of {len(self._groups)} groups ready"
-        report = Report(state, status)
-        if report != self._said:
-            self._said = report
-            step.actions.append(report)
+        if (state, status) != self._said:
+            self._said = Report(state, status)
+            step.actions.append(self._said)
 
 
 def _is_settled(group: Supervisor) -> bool:
