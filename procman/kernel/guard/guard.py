@@ -140,5 +140,7 @@ class Guard:
         self._write(place, account.line(pid, rule, place.noted, place.first, place.first_noted))
 
     def _write(self, place: Place, line: bytes) -> None:
-        with suppress(OSError):  # no memory: what is not written cannot be ended
+        try:  # `suppress` would take as long as the writing
             os.pwrite(self._file, line, place.number * len(line))
+        except OSError:
+            return  # no memory: what is not written cannot be ended

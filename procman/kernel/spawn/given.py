@@ -60,6 +60,8 @@ def gather(providers: Iterable[Provider], spawn: Spawn) -> Given:
     given = NOTHING
     for provider in providers:
         more = provider.give(spawn)
+        if more is NOTHING:
+            continue
         given = Given(
             more.stdout if given.stdout is None else given.stdout,
             more.stderr if given.stderr is None else given.stderr,
