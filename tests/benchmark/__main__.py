@@ -65,6 +65,7 @@ def tell(count: int, boots: list[tuple[Pair, Pair]], stops: list[Pair], one: flo
     whole, theirs = medians([boot for boot, _ in boots])
     if count == 1:
         row("boot of 1 (start-up and loader)", whole, theirs)
+        row("stop of 1", *medians(stops))
         return whole
     if count == 1000:
         row("boot of 1000, beyond the boot of 1", whole - one, theirs, "<= 4")

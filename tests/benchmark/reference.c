@@ -1,4 +1,5 @@
-/* The least that a supervisor can do: vfork and exec N children, restart each at once, end them all on SIGTERM. */
+/* The least that a supervisor can do: vfork and exec N children, each the leader of a session, restart each at once, and
+   on SIGTERM end them all with their groups, stopped or not. */
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@ static pid_t start(char *program, int slot) {
     setenv("PROCMAN_TASK_ID", text, 1);
     pid_t pid = vfork();
     if (pid == 0) {
+        setsid();
         execve(program, (char *[]){program, NULL}, environ);
         _exit(127);
     }
@@ -32,7 +34,7 @@ int main(int argc, char **argv) {
     for (int told = 0; left > 0;) {
         if (ending && !told++)
             for (int slot = 0; slot < count; slot++)
-                kill(pids[slot], SIGTERM);
+                kill(-pids[slot], SIGTERM), kill(-pids[slot], SIGCONT);
         pid_t pid = waitpid(-1, NULL, 0);
         for (int slot = 0; pid > 0 && slot < count; slot++)
             if (pids[slot] == pid) {
