@@ -45,7 +45,6 @@ from procman.policy.events import (
     HelperEnded,
     Identify,
     KeepPlans,
-    Notice,
     OpenSockets,
     Print,
     Record,
@@ -204,8 +203,8 @@ class LinuxKernel:
         for one in (self._spawner, self._trees):
             one.serve(plan.site)
         self._log.configure(plan.site, plan.log)
-        if why_not := self._cgroups.serve(plan.site):
-            self._log.write([Notice("cgroup.unavailable", "debug", why_not)])
+        if notices := self._cgroups.serve(plan.site):
+            self._log.write(notices)
         self._guard.cgroup = self._cgroups.site, self._cgroups.home
 
     def close(self) -> None:

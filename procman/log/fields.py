@@ -129,6 +129,7 @@ EVENTS: dict[str, Event] = {
     "group.signalled": Event("An operator has sent a signal to workers of the group.", ("group", "signal")),
     "control.unavailable": Event("There can be no control socket where it should be; the site runs without.", ()),
     "cgroup.unavailable": Event("The site has no cgroup of its own; it runs without.", ()),
+    "cgroup.abandoned": Event("An earlier procman and its guard were killed, and others live on.", ("processes",)),
     "sockets.failed": Event("A socket cannot be had as it is to be; starts that are to be given it fail.", ()),
     "config.applied": Event(
         "The configuration was read again and is in force.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
@@ -47,6 +48,28 @@ def test_a_stray_is_ended_by_the_sites_cgroup(tmp_path: Path, options: str) -> N
         procman.process.wait(DEADLINE_S)
         procman.until(gone(below))
     assert directories() == []
+
+
+@needs_cgroups
+def test_the_next_procman_tells_whom_one_has_left_that_was_killed_with_its_guard(tmp_path: Path) -> None:
+    path = site(tmp_path, group("api", ["sleep", "300"]))
+    with on_pipe("up", path) as procman:
+        worker = json.loads(procman.wait_for(r'^.*"worker.running".*$')[0].group())["pid"]
+        guard = guard_of(procman)
+        procman.until(lambda: hierarchy.leaf_of(guard) == "guard")
+        with on_pipe("up", path, env={"PROCMAN_RUNTIME_DIR": str(tmp_path)}) as other:  # while that one lives
+            other.wait_for("worker.running")
+            assert "cgroup.abandoned" not in other.text
+        os.kill(guard, signal.SIGSTOP)
+        for pid in (procman.pid, guard):
+            os.kill(pid, signal.SIGKILL)
+        procman.process.wait(DEADLINE_S)
+        procman.until(gone([guard]))
+        with on_pipe("up", path) as after:
+            told = json.loads(after.wait_for(r'^.*"cgroup.abandoned".*$')[0].group())
+            assert (told["processes"], f": sleep (pid {worker})" in told["reason"]) == (1, True)
+        os.kill(worker, signal.SIGKILL)
+        procman.until(gone([worker]))
 
 
 def started_in(folder: str, *command: str) -> subprocess.Popen[bytes]:

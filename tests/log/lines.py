@@ -137,6 +137,7 @@ RECORDS: dict[str, Record] = {
     "missed": Notice("group.missed", "warning", "2 runs missed", {"group": "a", "runs": 2}),
     "skipped": Notice("group.skipped", "warning", "a run is left out: the last one goes on", {"group": "a"}),
     "no cgroup": Notice("cgroup.unavailable", "debug", "no cgroup can be made here: Read-only file system"),
+    "abandoned": Notice("cgroup.abandoned", "warning", "left in /cg/procman-demo by a procman", {"processes": 1}),
     "no socket": Notice("sockets.failed", "error", "cannot listen on tcp://127.0.0.1:80: the port is in use"),
     "blind": Notice("watch.blind", "warning", "/srv/conf.d cannot be read", {"file": "/srv/conf.d"}),
     "unsaid": Notice("termination_log.failed", "warning", "cannot write /t: No space left on device", {"file": "/t"}),

@@ -67,6 +67,7 @@ a.toml:1:1: bad
 12:00:07.001  a                missed    2 runs missed
 12:00:07.001  a                skipped   a run is left out: the last one goes on
 12:00:07.001  cgroup           unavailable  no cgroup can be m…-only file system
+12:00:07.001  cgroup           abandoned  left in /cg/procman-demo by a procman
 12:00:07.001  sockets          failed    cannot listen on tc… the port is in use
 12:00:07.001  watch            blind     /srv/conf.d cannot be read
 12:00:07.001  termination_log  failed    cannot write /t: No…pace left on device

@@ -66,12 +66,9 @@ def enter(path: str) -> str:
 
     What dead ones have left is removed. Raises OSError where that is not permitted, or there is no room.
     """
-    place, _, name = path.rpartition("/")
-    for folder in _below(place):
-        last, _, suffix = folder.rpartition(".")
-        if folder == path or (last == path and suffix.isdigit()):
-            remove(folder)
-    number, why = 1, OSError(EBUSY, f"{name} is in use")
+    for folder in sites(path):
+        remove(folder)
+    number, why = 1, OSError(EBUSY, f"{path.rpartition('/')[2]} is in use")
     for _ in range(_ATTEMPTS):
         site = path if number == 1 else f"{path}.{number}"
         try:
@@ -89,6 +86,12 @@ def enter(path: str) -> str:
                 remove(site)
                 break
     raise why
+
+
+def sites(path: str) -> list[str]:
+    """The sites' directories that `enter` has made for this path, and that are there."""
+    below = _below(path.rpartition("/")[0])
+    return [one for one in below if one == path or (one.startswith(f"{path}.") and one[len(path) + 1 :].isdigit())]
 
 
 def leave(site: str, to: str) -> None:

@@ -19,6 +19,8 @@ else:
     import _signal as signal  # without the enums of `signal`, which cost a megabyte and milliseconds
 
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+_NAMED = 5
+"""So many are named; the others are counted."""
 _KERNEL_THREAD = 0x00200000
 _LINKS_OF_ONE = 3
 """Of /proc/PID/task while there is one thread: two, as of any directory, and one for each thread."""
@@ -60,6 +62,12 @@ def read(pid: int | str) -> Process | None:
         return None
     number, _, name = head.partition(b" (")
     return Process(int(number), name.decode("utf-8", "backslashreplace"), fields)
+
+
+def shown(processes: list[Process]) -> str:
+    """Some of them, for people."""
+    names = [f"{process.name} (pid {process.pid})" for process in processes[:_NAMED]]
+    return ", ".join(names + ["…"] * (len(processes) > _NAMED))
 
 
 def everybody() -> dict[int, Process]:

@@ -25,9 +25,6 @@ _MARKS = (b"PROCMAN_SITE", b"PROCMAN_GROUP", b"PROCMAN_TASK_ID", b"PROCMAN_GENER
 Mark = bytes
 """What procman wrote into the environment of a worker: site, group, task id, generation."""
 
-_NAMED = 5
-"""So many strays are named; the others are counted."""
-
 
 class Orphans:
     """Those that are there, each with the tree that it is of; None: a stray."""
@@ -36,7 +33,7 @@ class Orphans:
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[Process, Tree | None]] = {}
-        self._told: frozenset[int] = frozenset()
+        self._told: set[int] = set()
         """The strays, as they were told last."""
 
     def pids(self) -> KeysView[int]:
@@ -60,12 +57,12 @@ class Orphans:
         """Who is a stray now, if that is to be told."""
         if not self._known and not self._told:
             return None
-        strays = {pid: process.name for pid, (process, tree) in self._known.items() if tree is None}
-        if self._told == strays.keys():
+        strays = [process for process, tree in self._known.values() if tree is None]
+        pids = {process.pid for process in strays}
+        if self._told == pids:
             return None
-        self._told = frozenset(strays)
-        names = [f"{name} (pid {pid})" for pid, name in [*strays.items()][:_NAMED]]
-        return Strays(len(strays), ", ".join(names + ["…"] * (len(strays) > _NAMED)))
+        self._told = pids
+        return Strays(len(strays), processes.shown(strays))
 
 
 class ChildList:

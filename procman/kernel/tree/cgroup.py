@@ -15,12 +15,12 @@ from __future__ import annotations
 import os
 from errno import EBUSY, ENOENT, EPERM, errorcode
 
-from procman.kernel.proc import hierarchy
+from procman.kernel.proc import hierarchy, processes
 from procman.kernel.spawn.given import NOTHING, Given
 from procman.kernel.spawn.program import SpawnError
 from procman.lean import suppress
 from procman.plan import Cgroup
-from procman.policy.events import Spawn, WorkerId
+from procman.policy.events import Notice, Spawn, WorkerId
 
 PERIOD_US = 100_000
 """Of `cpu.max`: the kernel's own default."""
@@ -77,16 +77,18 @@ class Cgroups:
         self._born_elsewhere: set[WorkerId] = set()
         self._leaves: dict[WorkerId, Leaf] = {}
 
-    def serve(self, site: str) -> str:
-        """Go into the site's own cgroup, once, whatever the site is called later: why that cannot be, or ""."""
+    def serve(self, site: str) -> list[Notice]:
+        """Go into the site's own cgroup, once, whatever the site is called later: what is to be told."""
         if self.home or self._why_not[1]:
-            return ""
+            return []
         try:
             self.home = hierarchy.home()
-            self.site = hierarchy.enter(f"{self.home}/procman-{site}")
+            path = f"{self.home}/procman-{site}"
+            self.site = hierarchy.enter(path)
         except OSError as error:
             self._why_not = error.errno or EPERM, f"no cgroup can be made here: {error.strerror or error}"
-        return self._why_not[1]
+            return [Notice("cgroup.unavailable", "debug", self._why_not[1])]
+        return [notice for folder in hierarchy.sites(path) if folder != self.site and (notice := _abandoned(folder))]
 
     def members(self) -> list[int]:
         """The pids of all who are in the site's cgroup, the core and its helpers included."""
@@ -158,6 +160,17 @@ class Cgroups:
                     raise OSError(EBUSY, "other processes are in that cgroup") from None
                 raise
         self._controllers.add(controller)
+
+
+def _abandoned(folder: str) -> Notice | None:
+    """Tell of a site's cgroup in which others are, but no procman, and no guard that would end them."""
+    with suppress(OSError):  # no descriptor is left to look with
+        left = [process for pid in hierarchy.members(folder) if (process := processes.read(pid))]
+        if left and not any(process.name in ("procman", "procman-guard") for process in left):
+            by = f"by a procman that was killed, with no guard to end them: {processes.shown(left)}"
+            reason = f"left in {folder} {by} (hint: `echo 1 > {folder}/cgroup.kill` ends them)"
+            return Notice("cgroup.abandoned", "warning", reason, {"processes": len(left)})
+    return None
 
 
 def _limits(wanted: Cgroup) -> list[tuple[str, str, str]]:

@@ -20,9 +20,6 @@ from procman.kernel.wait.poller import READ, Poller
 from procman.lean import suppress
 from procman.policy.events import Left
 
-_NAMED = 5
-"""So many are named; the others are counted."""
-
 
 class Drain:
     """One drain, or none yet. `due` says that it is time to look, once all the dead are reaped."""
@@ -75,8 +72,7 @@ class Drain:
             self._tell(process)
         if self._asked or not left:
             self._asked = False
-            names = [f"{process.name} (pid {process.pid})" for process in left[:_NAMED]]
-            self._deliver(Left(len(left), ", ".join(names + ["…"] * (len(left) > _NAMED))))
+            self._deliver(Left(len(left), processes.shown(left)))
         return False
 
     def close(self) -> None:
