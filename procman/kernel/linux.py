@@ -19,6 +19,7 @@ from procman.kernel.helpers.loaders import Loaders
 from procman.kernel.output.capture import Capture
 from procman.kernel.output.pump import Pump
 from procman.kernel.proc.descriptors import raise_limit, seal_descriptors
+from procman.kernel.spawn.couriers import Couriers
 from procman.kernel.spawn.given import Provider
 from procman.kernel.spawn.spawn import Spawner
 from procman.kernel.spawn.starter import Starter, draw
@@ -82,9 +83,9 @@ class LinuxKernel:
     """`loop.Kernel` over Linux. One in a process: signals and children belong to the process as a whole."""
 
     __slots__ = (
-        "_alarms", "_cgroups", "_checks", "_drain", "_facts", "_facts_in_a_row", "_guard", "_helpers", "_loaders",
-        "_log", "_lookout", "_poller", "_reaper", "_scales", "_signals", "_spawner", "_starter", "_trees", "ask",
-        "pump", "tell", "timers",
+        "_alarms", "_cgroups", "_checks", "_couriers", "_drain", "_facts", "_facts_in_a_row", "_guard", "_helpers",
+        "_loaders", "_log", "_lookout", "_poller", "_reaper", "_scales", "_signals", "_spawner", "_starter", "_trees",
+        "ask", "pump", "tell", "timers",
     )  # fmt: skip
 
     def __init__(
@@ -116,15 +117,16 @@ class LinuxKernel:
             poller, self._spawner, lambda reason: self.tell(HelperEnded("pump", reason, draw())), self.tell
         )
         self.pump.ready = self._checks.shown
+        self._couriers = Couriers(self._guard.told)
         given_by: tuple[Provider, ...] = (self._cgroups, Capture(self.pump), *providers, self._checks, self._scales)
-        self._starter = Starter(poller, self._spawner, given_by, self._facts.append, self._begun)
+        self._starter = Starter(poller, self._spawner, given_by, self._couriers, self._facts.append, self._begun)
         self._checks.named = MainPids(poller, self._trees, self._starter, self._guard, self._facts.append).named
         kinds = helper_kinds(poller, self._spawner, self._guard, self.pump, library, self.tell, log.write)
         kinds["zygote"] = lambda name, _tell: self._starter.zygote(name)
         self._helpers = Helpers(kinds, self.tell)
         self._loaders = Loaders(poller, self._spawner, loader_argv, load_timeout_s, self._facts.append)
         self.ask = self._loaders.ask  # has the loader answer a question
-        owners = self._loaders, self._checks, self._helpers
+        owners = self._loaders, self._checks, self._helpers, self._couriers
         self._reaper = Reaper(
             self._facts, self._trees, self._starter, self._guard, self._drain, owners, self._checks.hear_out
         )
@@ -241,4 +243,4 @@ class LinuxKernel:
 
     def _children_of_its_own(self) -> set[int]:
         """The pids of children that are no workers."""
-        return self._helpers.pids() | self._loaders.pids() | set(self._checks.pids())
+        return self._helpers.pids() | self._loaders.pids() | {*self._checks.pids(), *self._couriers.pids()}

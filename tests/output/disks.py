@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
 DEADLINE_S = 60.0
+_DETACH = 2
 
 
 @contextmanager
@@ -40,6 +42,23 @@ def disk_of_its_own(folder: Path) -> Iterator[Path]:
     finally:
         thaw(disk)
         run("umount", "-l", str(disk))
+
+
+@contextmanager
+def silent_disk(folder: Path) -> Iterator[Path]:
+    """A file system whose server never says a word: whoever looks for a file there hangs, until it is killed."""
+    disk = folder / "disk"
+    disk.mkdir()
+    server = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
+    options = f"fd={server},rootmode=40000,user_id=0,group_id=0".encode()
+    libc = ctypes.CDLL(None, use_errno=True)
+    try:
+        if libc.mount(b"none", bytes(disk), b"fuse", 0, options):
+            pytest.skip(f"no file system of its own: {os.strerror(ctypes.get_errno())}")
+        yield disk
+    finally:
+        os.close(server)  # whoever still hangs there is told that it is gone
+        libc.umount2(bytes(disk), _DETACH)
 
 
 def freeze(disk: Path) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.control.test_real import operated
+from tests.output.disks import root_only, silent_disk
 from tests.site.running import up
 from tests.site.sites import FOREVER, group, site_of
 
@@ -119,3 +123,47 @@ def test_a_secret_whose_opening_would_wait_is_a_failed_start_and_nobody_waits(tm
         failed = one.site.until("worker.failed", "api:0")
         assert f"TOKEN: cannot read the secret {tmp_path}/token: it is no regular file" in failed["reason"]
         assert "db:0    running" in one.run("status").stdout
+
+
+@root_only
+@pytest.mark.skipif(not os.access("/dev/fuse", os.W_OK), reason="no FUSE here")
+@pytest.mark.parametrize("kind", ["a command", "a callable"])
+def test_a_secret_on_a_file_system_that_hangs_holds_up_its_worker_and_nobody_else(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
+    with silent_disk(tmp_path) as disk:
+        command = site_of(group("api", SAYS, 'env = { TOKEN = { secret = { file = "token" } } }'))
+        text = (command if kind == "a command" else CALLABLE).replace('"token"', f'"{disk}/token"')
+        with operated(tmp_path, text + group("db", FOREVER), workers=1) as one:
+            one.site.until("worker.starting", "api:0")
+            if kind == "a callable":
+                one.site.until_descendants(lambda pids: any(map(_is_courier, pids)))
+            assert one.run("restart", "db").returncode == 0
+            assert re.search(r"api:0 +starting", one.run("status").stdout)
+            assert one.run("stop", "api").returncode == 0
+            assert one.run("start", "api", "--no-wait").returncode == 0
+            one.site.until("worker.starting", "api:0", count=2)
+            assert one.site.stop() == 0
+            assert one.site.told("site.stopped")[0]["orphans"] == 0
+
+
+@root_only
+def test_who_reads_a_callables_secret_may_be_killed(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
+    (tmp_path / "token").write_text(VALUE, encoding="utf-8")
+    with silent_disk(tmp_path) as disk:
+        text = CALLABLE.replace('"token"', '"where/token"')
+        (tmp_path / "where").symlink_to(disk)
+        with up(tmp_path, text) as site:
+            site.until("worker.starting", "api:0")
+            (courier,) = filter(_is_courier, site.until_descendants(lambda pids: any(map(_is_courier, pids))))
+            (tmp_path / "where").unlink()
+            (tmp_path / "where").symlink_to(".")
+            os.kill(courier, signal.SIGKILL)
+            assert site.until_said("value")[0].split()[1] == VALUE
+
+
+def _is_courier(pid: int) -> bool:
+    """Whether it is called what the process is called that opens secrets."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text(encoding="ascii") == "procman-courier\n"
+    return False

@@ -78,10 +78,10 @@ class Channel:
         """Send a message and copies of these descriptors, in its turn; to who is gone, nothing."""
         assert len(message) <= MAX_MESSAGE, "a message is small"
         assert len(fds) <= MAX_FDS, "a message carries few descriptors"
-        if not self._queue and self._pass_on(message, fds):
+        if not self._queue and self.pass_on(message, fds):
             return
         if len(self._queue) >= MAX_QUEUED:
-            self._kill()
+            self.kill()
             return
         with suppress(OSError):  # no descriptor is left for the copies: the helper must do without
             self._queue.append((message, tuple([os.dup(fd) for fd in fds])))
@@ -107,7 +107,10 @@ class Channel:
                 os.kill(pid, SIGKILL)
                 os.waitpid(pid, 0)
 
-    def _kill(self) -> None:
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def kill(self) -> None:
         """It hangs; its end is told as that of any child."""
         if self.pid is not None:
             with suppress(OSError):
@@ -117,7 +120,7 @@ class Channel:
         if mask & WRITE:
             while self._queue:
                 message, fds = self._queue[0]
-                if not self._pass_on(message, fds):
+                if not self.pass_on(message, fds):
                     break
                 _close(self._queue.popleft()[1])
             else:
@@ -146,8 +149,8 @@ class Channel:
                 return
             self._hear(message, tuple(fds))
 
-    def _pass_on(self, message: bytes, fds: Sequence[int]) -> bool:
-        """Whether it is out; what nobody can hear any more is."""
+    def pass_on(self, message: bytes, fds: Sequence[int]) -> bool:
+        """Send it at once: whether it is out; what nobody can hear any more is."""
         ancillary = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, pack(f"{len(fds)}i", *fds))] if fds else []
         try:
             self._sock.sendmsg([message], ancillary, _socket.MSG_NOSIGNAL)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from errno import EINVAL, EMFILE, ENOMEM
 
 from procman.kernel.proc import reasons
@@ -33,6 +33,15 @@ def fork(start: Start, given: Given = NOTHING, stdin: int = -1, blocked: Iterabl
 
     The program begins with these signals `blocked`.
     """
+    core = os.getpid()
+    return forked(lambda answer_to: _become(start, given, stdin, answer_to, core, blocked))
+
+
+def forked(run: Callable[[int], NoReturn]) -> tuple[int, int]:
+    """A fork of the core in which this runs, told where its answer goes, and the pipe that brings it.
+
+    It begins with all signals blocked. Raises SpawnError.
+    """
     try:
         pipe, answer_to = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
@@ -40,11 +49,10 @@ def fork(start: Start, given: Given = NOTHING, stdin: int = -1, blocked: Iterabl
     # Blocked until the child has left the core's handlers: it would swallow a TERM meant for the worker,
     # and write into the core's wakeup pipe.
     former = signal.pthread_sigmask(signal.SIG_SETMASK, CATCHABLE)
-    core = os.getpid()
     try:
         pid = os.fork()
         if pid == 0:
-            _become(start, given, stdin, answer_to, core, blocked)
+            run(answer_to)
     except OSError as error:
         os.close(pipe)
         raise _no_fork(error) from None
@@ -62,6 +70,20 @@ def answer(pipe: int) -> SpawnError | None:
     stage: Any
     stage, errno, reason = said.split(" ", 2)
     return SpawnError(stage, int(errno), reason)
+
+
+def answer_with(answer_to: int, error: SpawnError) -> None:
+    """Say this, where `answer` reads it."""
+    text = f"{error.stage} {error.errno} {error.reason}"
+    os.write(answer_to, text.encode("utf-8", "surrogateescape")[:4096])
+
+
+def leave_the_core() -> None:
+    """In a fork of it: hear no signal in its place, and none that its terminal sends."""
+    signal.set_wakeup_fd(-1)
+    for number in CATCHABLE:
+        signal.signal(number, signal.SIG_DFL)
+    os.setsid()
 
 
 def _no_fork(error: OSError) -> SpawnError:
@@ -91,10 +113,7 @@ def _enter(cwd: str) -> None:
 def _become(start: Start, given: Given, stdin: int, answer_to: int, core: int, blocked: Iterable[int]) -> NoReturn:
     """The forked child, on its way to exec. Whatever happens, it never returns into the core's code."""
     try:
-        signal.set_wakeup_fd(-1)
-        for number in CATCHABLE:
-            signal.signal(number, signal.SIG_DFL)
-        os.setsid()
+        leave_the_core()
         if given.cgroup:
             join(given.cgroup)
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
@@ -113,9 +132,7 @@ def _become(start: Start, given: Given, stdin: int, answer_to: int, core: int, b
         environment.update((os.fsencode(name), b"%d" % os.getpid()) for name in given.pid_names)
         first(start, lambda path: os.execve(path, start.argv, environment))
     except Exception as error:
-        failure = _failure(error)
-        text = f"{failure.stage} {failure.errno} {failure.reason}"
-        os.write(answer_to, text.encode("utf-8", "surrogateescape")[:4096])
+        answer_with(answer_to, _failure(error))
     finally:
         os._exit(127)
 

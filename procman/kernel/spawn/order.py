@@ -10,16 +10,20 @@ from __future__ import annotations
 import _socket
 import json
 import os
+from collections.abc import Sequence
+from errno import EAGAIN
 
 from procman.kernel.spawn.channel import Channel
+from procman.kernel.spawn.couriers import Couriers, Done
 from procman.kernel.spawn.given import Given
-from procman.kernel.spawn.secrets import Opened
+from procman.kernel.spawn.program import SpawnError
+from procman.kernel.spawn.secrets import open_secret
 from procman.lean import TYPE_CHECKING, NamedTuple
 from procman.plan import Launch
 from procman.policy.events import WorkerId
 
 if TYPE_CHECKING:
-    from procman.kernel.spawn.environment import Start
+    from procman.kernel.spawn.environment import Start, Variables
 
 
 class Wanted(NamedTuple):
@@ -30,11 +34,20 @@ class Wanted(NamedTuple):
     given: Given
 
 
-def ask(wanted: Wanted, start: Start, words: tuple[int, int], channel: Channel) -> int:
-    """Ask the zygote on this channel for it: the core's end of the leash.
+class Way(NamedTuple):
+    """How an order comes to its zygote."""
+
+    channel: Channel
+    couriers: Couriers
+    done: Done
+    """Takes how it went, where a courier brings it."""
+
+
+def ask(wanted: Wanted, start: Start, words: tuple[int, int], way: Way) -> tuple[int, int]:
+    """Ask the zygote for it: the core's end of the leash, and the pid of the courier, if there is one; else 0.
 
     `start` is what it starts with, `words` the file that its last words go to, and the place there. Raises OSError, or
-    SpawnError for a secret that cannot be opened.
+    SpawnError where there can be no courier.
     """
     account, place = words
     order = os.memfd_create("procman-order")
@@ -42,14 +55,25 @@ def ask(wanted: Wanted, start: Start, words: tuple[int, int], channel: Channel) 
     try:
         os.write(order, json.dumps(_order(wanted, start, place)).encode())
         given = [fd for _, fd in wanted.given.numbered]
-        with Opened(start.secrets) as secrets:
-            channel.send(b"{}", (order, theirs.fileno(), account, *secrets, *given))
+        first, courier = [order, theirs.fileno(), account], 0
+        if start.secrets:
+            fds = [*first, *given, way.channel.fileno()]
+            courier = way.couriers.send(lambda: _bring(start.secrets, first, given, way.channel), fds, way.done)
+        else:
+            way.channel.send(b"{}", [*first, *given])
         ours.setblocking(False)
-        return ours.detach()
+        return ours.detach(), courier
     finally:
         os.close(order)
         ours.close()
         theirs.close()
+
+
+def _bring(secrets: Variables, first: Sequence[int], given: Sequence[int], channel: Channel) -> None:
+    """In a courier: open the secrets, and send the order with them."""
+    opened = [open_secret(name, path) for name, path in secrets]
+    if not channel.pass_on(b"{}", [*first, *opened, *given]):
+        raise SpawnError("fork", EAGAIN, "its zygote does not listen")
 
 
 def _order(wanted: Wanted, start: Start, place: int) -> dict[str, object]:

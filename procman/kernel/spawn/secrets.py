@@ -1,6 +1,6 @@
 """Secrets: read by the forked child, with the core's rights, before it becomes the worker. The core has none.
 
-The worker of a zygote has no such rights any more when it is born: it is given the files, opened.
+The worker of a zygote has no such rights any more when it is born: it is given the files, opened by a courier.
 """
 
 from __future__ import annotations
@@ -23,30 +23,8 @@ def read_secrets(wanted: Variables) -> dict[bytes, bytes]:
     return {os.fsencode(name): _read(name, file) for name, file in wanted}
 
 
-class Opened:
-    """`with Opened(wanted) as files`: for a worker that is born elsewhere and reads them itself. Raises SpawnError."""
-
-    __slots__ = ("_fds", "_wanted")
-
-    def __init__(self, wanted: Variables) -> None:
-        self._wanted = wanted
-        self._fds: list[int] = []
-
-    def __enter__(self) -> list[int]:
-        try:
-            for name, path in self._wanted:
-                self._fds.append(_open(name, path))
-        except SpawnError:
-            self.__exit__()
-            raise
-        return self._fds
-
-    def __exit__(self, *_: object) -> None:
-        for fd in self._fds:
-            os.close(fd)
-
-
-def _open(name: str, path: str) -> int:
+def open_secret(name: str, path: str) -> int:
+    """The file of a secret that is read elsewhere. Raises SpawnError. A file system that hangs holds it up."""
     try:
         # O_NONBLOCK: opening a fifo would wait for its writer.
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
@@ -59,7 +37,7 @@ def _open(name: str, path: str) -> int:
 
 
 def _read(name: str, path: str) -> bytes:
-    fd = _open(name, path)
+    fd = open_secret(name, path)
     try:
         data = os.read(fd, MOST_BYTES + 1)
     except OSError as error:

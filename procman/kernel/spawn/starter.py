@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from errno import EINVAL
 
+from procman.kernel.spawn.couriers import Couriers
 from procman.kernel.spawn.fork import answer, join
 from procman.kernel.spawn.given import Given, Provider, gather
 from procman.kernel.spawn.last_words import LastWords
@@ -28,20 +29,21 @@ _FIRST_GIVEN = 3
 class Starter:
     """Turns `Spawn` into processes and facts. It is the `Midwife` of all zygotes."""
 
-    __slots__ = ("_begun", "_deliver", "_on_way", "_places", "_poller", "_providers", "_spawner", "_words", "_workers",
-                 "_zygotes")  # fmt: skip
+    __slots__ = ("_begun", "_couriers", "_deliver", "_on_way", "_places", "_poller", "_providers", "_spawner", "_words",
+                 "_workers", "_zygotes")  # fmt: skip
 
     def __init__(
         self,
         poller: Poller,
         spawner: Spawner,
         providers: Sequence[Provider],
+        couriers: Couriers,
         deliver: Callable[[Event], None],
         begun: Callable[[WorkerId, int], None],
     ) -> None:
         """`begun` hears of every worker that has a pid now."""
         self._poller, self._spawner, self._providers, self._deliver = poller, spawner, providers, deliver
-        self._begun = begun
+        self._begun, self._couriers = begun, couriers
         self._on_way: dict[int, tuple[WorkerId, int]] = {}
         """Forked, and not yet known to have begun their program, with the pipe (or leash) that will tell."""
         self._workers: dict[int, WorkerId] = {}
@@ -137,7 +139,7 @@ class Starter:
         """The zygote of this name, which may not run yet."""
         found = self._zygotes.get(name)
         if found is None:
-            found = self._zygotes[name] = Zygote(name, self._poller, self._spawner, self, self._deliver)
+            found = self._zygotes[name] = Zygote(name, self._poller, self._spawner, self, self._couriers, self._deliver)
         return found
 
     def forget(self, name: str) -> None:

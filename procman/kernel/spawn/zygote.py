@@ -15,9 +15,10 @@ from errno import ECANCELED, ECHILD, EINVAL
 
 from procman.kernel.proc import reasons
 from procman.kernel.spawn.channel import Channel
+from procman.kernel.spawn.couriers import LOST, Couriers
 from procman.kernel.spawn.fork import answer, fork
 from procman.kernel.spawn.given import NOTHING
-from procman.kernel.spawn.order import Wanted, ask
+from procman.kernel.spawn.order import Wanted, Way, ask
 from procman.kernel.spawn.program import SpawnError
 from procman.kernel.spawn.python import executed
 from procman.kernel.spawn.spawn import HELPERS_ARE_DEAF_TO, Spawner
@@ -56,8 +57,8 @@ class Zygote:
     """One edition of a group's zygote; `kernel.helpers.Helper`. `pid` is its process, if there is one."""
 
     __slots__ = (
-        "_channel", "_deliver", "_midwife", "_name", "_pipe", "_poller", "_ready", "_spawner", "_spawns", "_under_way",
-        "_waiting",
+        "_channel", "_courier", "_couriers", "_deliver", "_midwife", "_name", "_pipe", "_poller", "_ready", "_spawner",
+        "_spawns", "_under_way", "_waiting",
     )  # fmt: skip
 
     def __init__(
@@ -66,10 +67,13 @@ class Zygote:
         poller: Poller,
         spawner: Spawner,
         midwife: Midwife,
+        couriers: Couriers,
         deliver: Callable[[HelperReady | HelperFailed], None],
     ) -> None:
         self._name, self._poller, self._spawner, self._midwife = name, poller, spawner, midwife
-        self._deliver = deliver
+        self._couriers, self._deliver = couriers, deliver
+        self._courier = 0
+        """Who brings the order under way, if that is a process of its own."""
         self._channel: Channel | None = None
         self._pipe = -1
         """Tells whether its program has begun."""
@@ -197,13 +201,28 @@ class Zygote:
             wanted = self._waiting.popleft()
             try:
                 start = self._spawner.fill(wanted.worker, executed(wanted.launch, "zygote"), wanted.given.env)
-                leash = ask(wanted, start, self._midwife.last_words(wanted.worker), self._channel)
+                way = Way(self._channel, self._couriers, self._brought)
+                leash, self._courier = ask(wanted, start, self._midwife.last_words(wanted.worker), way)
                 self._under_way = wanted, leash
             except OSError as error:
                 code = error.errno or EINVAL
                 self._midwife.stillborn(wanted.worker, SpawnError("fork", code, reasons.of_fork(code)))
             except SpawnError as error:
                 self._midwife.stillborn(wanted.worker, error)
+
+    def _brought(self, error: SpawnError | None) -> None:
+        """Its courier has ended."""
+        self._courier = 0
+        if error is LOST and self._channel is not None:
+            self._channel.kill()  # it may be asked already: what it says next could be meant for another
+        elif error is not None:
+            self._unborn(error)
+
+    def _over(self, under_way: tuple[Wanted, int]) -> tuple[Wanted, int]:
+        """A birth is under way no more: whose, and the leash."""
+        self._couriers.recall(self._courier)
+        self._under_way, self._courier = None, 0
+        return under_way
 
     def _born(self, pid: int) -> None:
         """Let it go, if it is what it is said to be."""
@@ -212,13 +231,13 @@ class Zygote:
         if not _is_child(pid) or os.getsid(pid) != self.pid:
             self._unborn(SpawnError("fork", ECHILD, "what its zygote has forked is no child of procman"))
             return
-        (wanted, leash), self._under_way = self._under_way, None
+        wanted, leash = self._over(self._under_way)
         self._midwife.born(wanted, pid, leash)
         self._next()
 
     def _unborn(self, error: SpawnError) -> None:
         if self._under_way is not None:
-            (wanted, leash), self._under_way = self._under_way, None
+            wanted, leash = self._over(self._under_way)
             os.close(leash)  # whoever may hang on it ends
             self._midwife.stillborn(wanted.worker, error)
             self._next()
