@@ -104,8 +104,11 @@ def ask(
     except TimedOutError:
         if until:
             return
-        within = f"within {args.timeout}" if getattr(args, "timeout", None) else "in time"
-        raise GiveUpError(complain(args, f"not done {within}; it goes on", "", EXIT_TIMED_OUT)) from None
+        asked_for = getattr(args, "timeout", None)
+        silence = f"not done within {asked_for}; it goes on" if asked_for else f"no answer within {timeout_s:.0f}s"
+        raise GiveUpError(
+            complain(args, silence, "" if asked_for else f"see process {client.pid}", EXIT_TIMED_OUT)
+        ) from None
 
 
 def question(args: argparse.Namespace, request: Object, timeout_s: float = 5.0) -> Object:

@@ -176,12 +176,19 @@ def _the_only_one(found: dict[str, str]) -> Client:
 
 def _by_file(file: str, found: dict[str, str]) -> Client:
     """The site that was read from this file."""
-    path = os.path.realpath(file)
+    path, silent = os.path.realpath(file), []
     for name, client in _connect_all(found).items():
-        with suppress(ClientError, TimedOutError):
+        try:
             if path in map(os.path.realpath, status_of(client)["files"]):
                 return Client(found[name])
-        client.close()
+        except ClientError:
+            pass
+        except TimedOutError:
+            silent.append(name)
+        finally:
+            client.close()
+    if silent:
+        raise ClientError(f"no site that answers was read from {file}", f"no answer from {', '.join(silent)}")
     raise ClientError(f"no site is running that was read from {file}", f"start it with `procman up {file}`")
 
 

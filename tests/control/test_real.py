@@ -151,7 +151,7 @@ def test_all_that_is_in_the_log_is_among_the_events_whoever_has_written_it(tmp_p
     text = site_of(group("api", FOREVER, 'watch = ["src/*.py"]'))
     try:
         with operated(tmp_path, text, 1, before=WITHOUT_RIGHTS if os.getuid() == 0 else ()) as one:
-            one.site.until("watch.blind")
+            one.site.until("helper.ready")
             events = [json.loads(line)["event"] for line in one.run("events", "--json").stdout.splitlines()]
             assert events == [event.name for event in one.site.events]
             assert {"site.loading", "watch.blind"} < {*events}
@@ -253,6 +253,19 @@ def test_a_site_is_meant_by_its_name_its_file_or_its_socket(tmp_path: Path, whic
         words = {"test": "test", "site.toml": str(one.site.file), "socket": str(one.address)}
         assert [one.run("-s", words[which], "status", "--ready").returncode] == [0]
         assert [one.run("status", "--ready", "-s", words[which]).returncode] == [0]
+
+
+def test_a_site_that_stands_still_does_not_answer_and_that_is_what_is_told(tmp_path: Path) -> None:
+    with operated(tmp_path) as one:
+        one.site.signal(signal.SIGSTOP)
+        try:
+            silent = run(one.env, "-s", str(one.site.file), "status"), run(one.env, "status")
+        finally:
+            one.site.signal(signal.SIGCONT)
+        file = f"no site that answers was read from {one.site.file}\nhint: no answer from test"
+        assert told(silent[0]) == (3, "", f"procman status: error: {file}\n")
+        answer = f"no answer within 5s\nhint: see process {one.site.pid}"
+        assert told(silent[1]) == (124, "", f"procman status: error: {answer}\n")
 
 
 NO_SITE = """\
