@@ -14,33 +14,14 @@ from procman.kernel.guard.guard import Guard
 from procman.kernel.spawn.starter import Starter, draw
 from procman.kernel.tree.drain import Drain
 from procman.kernel.tree.trees import Trees
-from procman.lean import TYPE_CHECKING, NamedTuple, Protocol
+from procman.lean import TYPE_CHECKING, Protocol
 from procman.policy.events import Event, Exited, Usage
 
 if TYPE_CHECKING:
     import resource
 
-    from procman.choices import Cause
-
 DEATHS_IN_A_ROW = 4096
 """So many are reaped at most before the orphans that they have left are looked for."""
-
-
-class Death(NamedTuple):
-    """A child that was reaped, and whose end is not told yet."""
-
-    pid: int
-    status: int
-    rusage: resource.struct_rusage
-    cause: Cause | None
-    leftover: bool
-
-    def fact(self, said: str) -> Exited:
-        """As it will be told, with its last words."""
-        code = os.waitstatus_to_exitcode(self.status)
-        usage = Usage(self.rusage.ru_utime + self.rusage.ru_stime, self.rusage.ru_maxrss * 1024)
-        exit_code, number = (code, None) if code >= 0 else (None, -code)
-        return Exited(self.pid, exit_code, number, usage, self.leftover, draw(), said, self.cause)
 
 
 class Owner(Protocol):
@@ -69,7 +50,8 @@ class Reaper:
         self._facts, self._trees, self._starter, self._guard, self._drain = facts, trees, starter, guard, drain
         self._owners, self._hear_out = owners, hear_out
         self._may_be_some = True
-        self._dead: deque[Death] = deque()
+        self._dead: deque[Exited] = deque()
+        """Whose ends are not told yet; without their last words."""
 
     @property
     def due(self) -> bool:
@@ -92,16 +74,16 @@ class Reaper:
 
     def is_given_away(self, pid: int) -> None:
         """Somebody has this pid now: the end of who had it is told first."""
-        for death in [one for one in self._dead if one.pid == pid]:
-            self._dead.remove(death)
-            self._facts.appendleft(self._tell(death))
+        for end in [one for one in self._dead if one.pid == pid]:
+            self._dead.remove(end)
+            self._facts.appendleft(self._tell(end))
 
-    def _tell(self, death: Death) -> Exited:
-        said = self._starter.reaped(death.pid)
-        if not death.leftover:
-            self._guard.forget(death.pid)
+    def _tell(self, end: Exited) -> Exited:
+        said = self._starter.reaped(end.pid)
+        if not end.leftover:
+            self._guard.forget(end.pid)
         self._drain.reaped()
-        return death.fact(said)
+        return end._replace(said=said) if said else end
 
     def _is_a_helper(self, pid: int, code: int) -> bool:
         is_one = any(owner.reaped(pid, code) for owner in self._owners)
@@ -110,7 +92,7 @@ class Reaper:
         return is_one
 
 
-def reap(trees: Trees, is_a_helper: Callable[[int, int], bool], hear_out: Callable[[int], None]) -> list[Death]:
+def reap(trees: Trees, is_a_helper: Callable[[int, int], bool], hear_out: Callable[[int], None]) -> list[Exited]:
     """Reap whoever has ended; `is_a_helper` takes pid and exit code, and sees to those that are procman's own.
 
     `hear_out` is called before an end is taken note of: what it had said is heard, perhaps who is to follow it.
@@ -131,7 +113,16 @@ def reap(trees: Trees, is_a_helper: Callable[[int, int], bool], hear_out: Callab
         trees.look()
     if dead:
         trees.settle()
-    return [Death(*one, trees.cause(*one[:2]), trees.leaves(one[0])) for one in dead]
+    return [_end(trees, *one) for one in dead]
+
+
+def _end(trees: Trees, pid: int, status: int, rusage: resource.struct_rusage) -> Exited:
+    """The end of a child that was reaped, whose last words are not heard yet."""
+    code = os.waitstatus_to_exitcode(status)
+    exit_code, number = (code, None) if code >= 0 else (None, -code)
+    usage = Usage(rusage.ru_utime + rusage.ru_stime, rusage.ru_maxrss * 1024)
+    cause = trees.cause(pid, status)  # before the tree may be forgotten
+    return Exited(pid, exit_code, number, usage, trees.leaves(pid), draw(), cause=cause)
 
 
 def _first_dead() -> int:
