@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
+from pathlib import Path
 
-from procman.kernel.tree.adopted import ChildList
+from procman.kernel.tree.adopted import ChildList, mark, mark_of
 from tests.kernel.playing import play
 
 
@@ -100,3 +102,13 @@ def test_with_a_thousand_children_a_look_reads_what_is_new_and_not_the_list_agai
     first, *more = play(reads_of_a_thousand).value
     assert first > 3000
     assert max(more) < 30
+
+
+def test_who_is_in_the_middle_of_an_exec_has_its_mark_all_the_same(tmp_path: Path) -> None:
+    marked = {"PROCMAN_SITE": "s", "PROCMAN_GROUP": "g", "PROCMAN_TASK_ID": "0", "PROCMAN_GENERATION": "1"}
+    (tmp_path / "again").write_text(f"exec sh {tmp_path}/again\n", encoding="utf-8")
+    for environment, expected in ((marked, mark(b"s", b"g", b"0", b"1")), ({}, mark(b"", b"", b"", b""))):
+        with subprocess.Popen(["/bin/sh", tmp_path / "again"], env={**environment, "PATH": os.defpath}) as process:
+            found = {mark_of(process.pid) for _ in range(2000)}
+            process.kill()
+        assert found == {expected}

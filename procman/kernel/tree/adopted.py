@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 _MARKS = (b"PROCMAN_SITE", b"PROCMAN_GROUP", b"PROCMAN_TASK_ID", b"PROCMAN_GENERATION")
 
+_ENV_START = 47
+"""Which of the fields of /proc/PID/stat that come after the name tells where its environment begins."""
+_LOOKS = 1000
+"""At one who is in the middle of an exec, which takes some twenty microseconds: an exec may also wait for a disk."""
+
 Mark = bytes
 """What procman wrote into the environment of a worker: site, group, task id, generation."""
 
@@ -117,11 +122,30 @@ class ChildList:
 def mark_of(pid: int) -> Mark | None:
     """What a worker's environment says that its child was started with; None where that is gone."""
     try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            entries = dict(entry.partition(b"=")[::2] for entry in file.read().split(b"\0"))
+        text = _environment(pid)
+        for _ in range(_LOOKS):
+            if text:
+                break
+            may_have_one = _is_in_exec(pid)
+            text = _environment(pid)
+            if not may_have_one:
+                break
+            os.sched_yield()
     except OSError:
         return None
+    entries = dict(entry.partition(b"=")[::2] for entry in text.split(b"\0"))
     return mark(*(entries.get(name, b"") for name in _MARKS))
+
+
+def _environment(pid: int) -> bytes:
+    with open(f"/proc/{pid}/environ", "rb") as file:
+        return file.read()
+
+
+def _is_in_exec(pid: int) -> bool:
+    """Whether it has new memory without anything in it yet: for a moment it has no environment."""
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        return file.read().rpartition(b") ")[2].split()[_ENV_START] == b"0"
 
 
 def mark(site: bytes, group: bytes, task: bytes, generation: bytes) -> Mark:
