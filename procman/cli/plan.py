@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from procman.cli import talk
 from procman.cli.arguments import add_configuration, configuration, default_file
 from procman.cli.changes import Version, as_json, changes, render
-from procman.cli.main import EXIT_USAGE, Parser
+from procman.cli.main import EXIT_USAGE, UNSET, Parser
 from procman.plan.codec import from_plain
 from procman.screen import columns, wants_colour
 
@@ -77,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _versions(args: argparse.Namespace) -> tuple[Version, Version]:
     """The two to compare. Raises InvalidError, GiveUpError."""
+    if args.revision == "":
+        args.parser.error(f"--from: GIT_REV is empty\n{UNSET}")
     if args.revision is not None:
         args.files = args.files or [default_file(args)]
         return _since_revision(args)
@@ -103,7 +105,7 @@ def _proposed(args: argparse.Namespace) -> Version:
 def _since_revision(args: argparse.Namespace) -> tuple[Version, Version]:
     """The files as they were, and as they are; where the first of them was not there yet, there was no group."""
     from procman.config.text.repository import GitError
-    from procman.config.text.revision import Revision
+    from procman.config.text.revision import NoRevisionError, Revision
     from procman.plan import Plan
 
     new = _compiled(args, args.files)
@@ -113,7 +115,9 @@ def _since_revision(args: argparse.Namespace) -> tuple[Version, Version]:
         if revision.covers(first) and revision.read(first) is None:
             return Version(Plan(new.plan.name, ()), "none"), new
     except GitError as error:
-        hint = "name a commit, a branch or a tag"
+        hint = "--from asks git, which has to be installed, and the file in one of its repositories"
+        if isinstance(error, NoRevisionError):
+            hint = "name a commit, a branch or a tag"
         raise talk.GiveUpError(talk.complain(args, str(error), hint, EXIT_USAGE)) from None
     return _compiled(args, args.files, revision), new
 

@@ -195,8 +195,16 @@ def test_a_file_that_the_revision_does_not_have_starts_everything(repository: Pa
 def test_a_revision_that_is_none_is_wrong_usage(repository: Path) -> None:
     said = procman(repository, "plan", "--from", "nowhere")
     assert said.returncode == 2
-    assert "there is no revision nowhere" in said.stderr
-    assert "hint: " in said.stderr
+    assert f"there is no revision nowhere in {repository}\nhint: name a commit, a branch or a tag\n" in said.stderr
+    said = procman(repository, "plan", "--from", "")
+    assert (said.returncode, "GIT_REV is empty\nhint: is it a variable" in said.stderr) == (2, True)
+
+
+def test_files_of_no_repository_have_no_revision(tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text('schema = 1\n[group.a]\ncommand = "true"\n', encoding="utf-8")
+    said = procman(tmp_path, "plan", "--from", "HEAD")
+    assert said.returncode == 2
+    assert f"{tmp_path} is in no git repository\nhint: --from asks git, which has to be installed" in said.stderr
 
 
 def test_a_hook_or_a_monitor_of_the_repository_is_never_run(repository: Path) -> None:

@@ -14,6 +14,10 @@ _LINK = b"120000"
 _MOST_LINKS = 16
 
 
+class NoRevisionError(GitError):
+    """A repository has nothing of this name."""
+
+
 class Revision:
     """A commit, by any name that git knows it under."""
 
@@ -30,7 +34,9 @@ class Revision:
                 top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"
             ).decode()
         except GitError as error:
-            raise GitError(str(error) or f"there is no revision {name} in {top}") from None
+            if str(error):
+                raise
+            raise NoRevisionError(f"there is no revision {name} in {top}") from None
         self.commit = self.commit.strip()
         self._blobs: dict[str, tuple[bytes, str]] = {}
         for line in git(top, "ls-tree", "-r", "-z", "--full-tree", self.commit).split(b"\0")[:-1]:
