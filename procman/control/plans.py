@@ -90,9 +90,14 @@ class Plans:
         text = plan.text.encode("ascii")
         head = json.dumps({"digest": plan.digest, "checksum": _checksum(text)})
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        with open(os.open(unfinished, flags, 0o600), "wb", buffering=0) as file:
-            _write_all(file.fileno(), f"{head}\n".encode() + text)
-        os.rename(unfinished, self._path(number))
+        try:
+            with open(os.open(unfinished, flags, 0o600), "wb", buffering=0) as file:
+                _write_all(file.fileno(), f"{head}\n".encode() + text)
+            os.rename(unfinished, self._path(number))
+        except OSError:
+            with suppress(OSError):
+                os.unlink(unfinished)  # of a disk that is full it has the last bytes
+            raise
 
 
 def _checksum(text: bytes) -> int:

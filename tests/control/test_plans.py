@@ -17,6 +17,7 @@ from procman.control.plans import Plans
 from procman.policy.events import GoodPlan
 from tests.control.test_real import Operated, operated
 from tests.control.test_reload import CRASH, PROBATION, reload
+from tests.output.disks import root_only, small_disk
 from tests.site.running import up
 from tests.site.sites import FOREVER, group, site_of
 
@@ -146,6 +147,15 @@ def test_where_they_cannot_be_kept_it_is_told_and_the_site_runs(tmp_path: Path) 
         assert reload(one, version(2)).returncode == 0
         assert files(folder) == ["1.json", "2.json"]
         assert len(one.site.told("plans.failed")) == 1
+
+
+@root_only
+def test_a_plan_that_a_disk_has_no_room_for_leaves_nothing_there(tmp_path: Path) -> None:
+    with small_disk(tmp_path) as disk:
+        plans = Plans(str(disk / "test.plans"))
+        told = plans.keep([GoodPlan("one", "x" * 100_000)])
+        assert (told is not None, files(disk)) == (True, [])
+        assert (plans.keep([GoodPlan("two", "x" * 1000)]), files(disk)) == (None, ["1.json"])
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="mounts a disk of its own")
