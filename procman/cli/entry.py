@@ -1,5 +1,6 @@
 """The first step of every command: `init` does not wait for what the others need. It knows no option."""
 
+import os
 import sys
 
 TYPE_CHECKING = False
@@ -25,19 +26,20 @@ def main() -> int:
 def begin(caller: list[str], words: list[str], held: "set[int | signal.Signals]") -> int:
     """The same for the command `procman`, in an interpreter that is isolated and has all signals blocked.
 
-    `caller`: its signal mask as /proc has it, or nothing if that is `held`, which was blocked when this process began;
-    then "=" and its environment in words of base64, or nothing if that is this process's own. `words`: after `procman`.
+    `caller`: each signal that was caught, as "+TERM"; the caller's signal mask as /proc has it, or nothing if that is
+    `held`, which was blocked when this process began; then "=" and its environment in words of base64, or nothing if
+    that is this process's own. `words`: after `procman`.
     """
+    while caller and caller[0].startswith("+"):
+        os.kill(os.getpid(), getattr(signal, f"SIG{caller.pop(0)[1:]}"))  # from now on it is pending
     if words[:1] == ["init"]:
         from procman.cli.init import run_here
 
         return run_here(words[1:], _mask(caller, held), _environment(caller))
     if "=" in caller:  # once more, with the environment that it is to be: the signals stay held
-        from os import fsencode
-
         from procman.kernel.init.command import execute_file
 
-        again = [fsencode(word) for word in (sys.executable, "-I", "-S", "-X", "utf8", sys.argv[0], "--", *words)]
+        again = [os.fsencode(word) for word in (sys.executable, "-I", "-S", "-X", "utf8", sys.argv[0], "--", *words)]
         execute_file(again[0], again, _environment(caller))
     if words[:1] != ["up"]:
         signal.pthread_sigmask(signal.SIG_SETMASK, held)

@@ -1,6 +1,6 @@
 """`procman init` beside tini and dumb-init, as ratios: `python -m tests.init.measure [COMMAND OF PROCMAN INIT…]`.
 
-Start: from fork to the end of `true` under it. Deaf: from fork until all signals are blocked. Memory: resident, and
+Start: from fork to the end of `true` under it. Deaf: how long, since then, a signal is lost. Memory: resident, and
 private, while its command sleeps. Wakeups: context switches in two seconds of doing nothing. Medians of rounds that
 take turns, so that a busy machine is busy for all of them. The least that a Python can do is measured beside it: to
 start, and do nothing; to start, and block all signals.
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter, sleep
 
-from tests.init.running import INIT, field, listens, until
+from tests.init.running import INIT, catches, field, listens
 
 ROUNDS = 25
 PYTHON = [sys.executable, "-I", "-S", "-c"]
@@ -32,13 +32,16 @@ def start_ms(init: list[str]) -> float:
 
 
 def deaf_ms(init: list[str]) -> float:
-    """From fork to the moment from which on no signal is lost."""
-    begin = perf_counter()
+    """How long a signal is lost: until the init listens for good, but for the time in which a shell catches them."""
+    deaf_s, is_deaf, seen = 0.0, True, perf_counter()
     with subprocess.Popen([*init, "sleep", "0.5"], stderr=subprocess.DEVNULL) as process:
-        until(lambda: listens(process.pid))
-        taken = (perf_counter() - begin) * 1000
+        listening = False
+        while not listening:
+            listening, now = listens(process.pid), perf_counter()
+            deaf_s += now - seen if is_deaf else 0.0
+            is_deaf, seen = not catches(process.pid), now
         process.send_signal(signal.SIGTERM)
-    return taken
+    return deaf_s * 1000
 
 
 def memory_kib(init: list[str]) -> float:

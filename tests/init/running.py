@@ -21,6 +21,13 @@ DEADLINE_S = 30.0
 OWN_PIDS = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 """What comes after it is process 1 of a pid namespace of its own."""
 
+_SLOW = """#!/bin/sh
+pid=${1#/proc/}
+kill -TERM ${pid%/environ}
+exec /usr/bin/base64 "$@"
+"""
+"""A `base64` in whose time a signal comes."""
+
 
 class Done(NamedTuple):
     """How it ended."""
@@ -91,6 +98,19 @@ def listens(pid: int) -> bool:
     # One that waits for blocked signals is shown without the mask meanwhile.
     blocked = int(field(pid, "SigBlk"), 16) >> signal.SIGUSR2 - 1 & 1
     return bool(blocked or Path(f"/proc/{pid}/task/{pid}/children").read_text())
+
+
+def catches(pid: int) -> bool:
+    """Whether it has a handler for what asks it to end."""
+    return bool(int(field(pid, "SigCgt"), 16) >> signal.SIGTERM - 1 & 1)
+
+
+def path_with_a_signal(folder: Path) -> str:
+    """A PATH with which the shell that `procman` begins as hears TERM, before it starts the interpreter."""
+    slow = folder / "base64"
+    slow.write_text(_SLOW, encoding="utf-8")
+    slow.chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
 
 
 def until(true: Callable[[], bool]) -> None:

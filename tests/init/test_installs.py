@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.init.running import DEADLINE_S, OWN_PIDS, ROOT, listens, until
+from tests.init.running import DEADLINE_S, OWN_PIDS, ROOT, listens, path_with_a_signal, until
 from tests.init.test_process_one import child_of, needs_namespaces
 
 HOSTILE = {"PYTHONHOME": "/nowhere", "PYTHONPATH": "/nowhere", "PYTHONVERBOSE": "1", "PYTHONSTARTUP": "/nowhere"}
@@ -167,3 +167,15 @@ def test_process_1_loses_no_signal_from_its_first_line_on(
         finally:
             it.kill()
     assert it.returncode == (143 if words[0] == "init" else 0), said.decode()
+
+
+@needs_namespaces
+@pytest.mark.parametrize(("words", "status"), [(["init", "--", "sleep", "300"], 143), (["up", "site.toml"], 0)])
+def test_process_1_hears_what_came_while_it_was_a_shell(
+    installs: Installs, words: list[str], status: int, trap: Path
+) -> None:
+    (trap / "site.toml").write_text(SITE, encoding="utf-8")
+    environment = ENVIRONMENT | {"PATH": path_with_a_signal(trap)}
+    command: list[str | Path] = [*OWN_PIDS, installs["venv"], *words]
+    done = subprocess.run(command, check=False, env=environment, cwd=trap, capture_output=True, timeout=DEADLINE_S)
+    assert done.returncode == status, done.stderr.decode()

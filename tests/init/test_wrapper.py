@@ -10,11 +10,12 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 
-from tests.init.running import DEADLINE_S, ROOT
+from tests.init.running import DEADLINE_S, ROOT, path_with_a_signal
 from tests.init.test_process_one import needs_namespaces
 
 SHELLS = [
@@ -48,7 +49,9 @@ class Said:
         blocked, self.own, words = json.loads(text)
         self.blocked = set(blocked)
         assert words[:4] == ["-I", "-S", "-X", "utf8"]
-        self.caller, self.words = words[5 : words.index("--")], words[words.index("--") + 1 :]
+        told, self.words = words[5 : words.index("--")], words[words.index("--") + 1 :]
+        self.heard = [word for word in told if word.startswith("+")]
+        self.caller = told[len(self.heard) :]
 
     @property
     def mask(self) -> set[int]:
@@ -77,7 +80,9 @@ def made_in(folder: Path, python: Path) -> Path:
     return Path(shutil.copy(ROOT / "procman/cli/scripts/procman.sh", folder / "procman"))
 
 
-def said(*command: str | Path, environment: dict[str, str] = ENVIRONMENT) -> Said:
+def said(
+    *command: str | Path, environment: dict[str, str] = ENVIRONMENT, mask: Collection[signal.Signals] = CALLERS
+) -> Said:
     done = subprocess.run(
         command,
         check=True,
@@ -85,7 +90,7 @@ def said(*command: str | Path, environment: dict[str, str] = ENVIRONMENT) -> Sai
         capture_output=True,
         text=True,
         timeout=DEADLINE_S,
-        preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, CALLERS),
+        preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, mask),
     )
     assert done.stderr == ""
     return Said(done.stdout)
@@ -98,6 +103,13 @@ def test_all_signals_are_blocked_before_the_interpreter_starts(shell: list[str],
     it = said(*shell, procman, word, "a b", "--", "")
     assert (it.blocked & ALL, it.words) == (ALL, [word, "a b", "--", ""])
     assert (it.mask, it.environment) == (CALLERS, ENVIRONMENT)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_signal_that_comes_before_is_handed_on(shell: list[str], procman: Path, tmp_path: Path) -> None:
+    environment = ENVIRONMENT | {"PATH": path_with_a_signal(tmp_path)}
+    it = said(*shell, procman, "init", "x", environment=environment, mask=set())
+    assert (it.heard, it.words, it.environment) == (["+TERM"], ["init", "x"], environment)
 
 
 @needs_namespaces

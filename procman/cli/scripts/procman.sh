@@ -2,6 +2,14 @@
 # The command `procman`: an interpreter that is isolated from its first moment, whatever PYTHON* variables are meant for
 # what it runs. Which interpreter, the installer has written into the first lines of procman-python, beside this file.
 # The names are long so that they are nobody's: a variable that the caller exports would be handed on with our value.
+procman_heard=
+case ${1-} in
+init | up) # as process 1 it would lose the signals that it does not trap, so they are noted, and go along
+    for procman_signal in HUP INT QUIT USR1 USR2 TERM; do
+        trap "procman_heard=\"\$procman_heard +$procman_signal\"" $procman_signal
+    done
+    ;;
+esac
 procman_me=$0
 while [ -L "$procman_me" ]; do
     procman_to=$(readlink "$procman_me")
@@ -17,8 +25,8 @@ if [ "$procman_python" = /bin/sh ]; then # a path with a space in it, or a long 
 fi
 # The commands that start processes need to know their caller as it was. A shell hands on another environment than it was
 # given (PWD and SHLVL added, names with dots lost), so the true one goes along, in words of one line each; but a very
-# long one could not be given twice. And no signal may be lost while the interpreter starts, so from here on all are
-# blocked, where env can do that; the caller's mask goes along.
+# long one could not be given twice. And no signal may be lost while the interpreter starts: all are blocked for that,
+# where env can do it; the caller's mask goes along.
 set -- -- "$@"
 procman_hold=
 case ${2-} in
@@ -41,4 +49,4 @@ init | up)
     ;;
 esac
 case $procman_python in *=*) procman_hold= ;; esac # env would take it for a variable
-exec $procman_hold "$procman_python" -I -S -X utf8 "$procman_script" "$@"
+exec $procman_hold "$procman_python" -I -S -X utf8 "$procman_script" $procman_heard "$@"
