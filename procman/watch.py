@@ -9,6 +9,7 @@ ConfigMap's symbolic link that is exchanged are one change each, and a file that
 from __future__ import annotations
 
 import json
+import logging
 import os
 import select
 import socket
@@ -21,6 +22,7 @@ from errno import ENOSPC
 from glob import glob
 from typing import Any
 
+from watchdog import events
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
@@ -32,6 +34,11 @@ LATEST_S = 3.0
 """After so long it is looked at all the same."""
 
 _SILENT = ("opened", "closed_no_write")
+_KINDS = [one for one in vars(events).values() if isinstance(one, type) and issubclass(one, FileSystemEvent)]
+_HEARD = [kind for kind in _KINDS if kind.event_type and kind.event_type not in _SILENT]
+"""All but those that a look at the files makes itself: of many directories they would be more than inotify keeps, and
+what it has lost has watchdog look at them all anew, for ever.
+"""
 
 Identity = tuple[int, int]
 
@@ -48,13 +55,26 @@ class Handler(FileSystemEventHandler):
         """See watchdog."""
         paths = [os.fsdecode(path) for path in (event.src_path, event.dest_path) if path]
         regained = not self._blind.isdisjoint(paths)  # `attrib`; before watchdog 7.1 that was `modified`, too
-        if event.event_type in _SILENT or (event.is_directory and event.event_type == "modified" and not regained):
+        if event.is_directory and event.event_type == "modified" and not regained:
             return
         steps = [path for path in paths if path in self._steps]
         self._moved.extend(steps)
         if steps or (self._root is not None and not all(is_noise(path, self._root) for path in paths)):
             with suppress(BlockingIOError):  # it is awake
                 os.write(self._wake, b"!")
+
+
+class Trouble(logging.Handler):
+    """Hears what watchdog complains of, as a queue that was too short for what happened: so it is looked at."""
+
+    def __init__(self, wake: int) -> None:
+        super().__init__(logging.WARNING)
+        self._wake = wake
+
+    def emit(self, record: logging.LogRecord) -> None:  # noqa: ARG002 - whatever it is
+        """See `logging`."""
+        with suppress(BlockingIOError):
+            os.write(self._wake, b"!")
 
 
 class Watcher:
@@ -75,6 +95,7 @@ class Watcher:
         """Directories that cannot be read, so that inotify does not tell what happens in them."""
         self.report: Callable[[str], object] = lambda _path: None
         """Hears of each of them once."""
+        logging.getLogger("watchdog").addHandler(Trouble(wake))
         self._observer.start()
 
     def follow(self, files: list[str], includes: list[str], groups: Iterable[tuple[str, list[str]]]) -> None:
@@ -138,7 +159,7 @@ class Watcher:
         for key in [key for key in there if key not in self._watches and key[0] not in blind]:
             handler = Handler(self._moved, self._steps, self._blind, wanted[key], self._wake)
             with suppress(PermissionError, FileNotFoundError, NotADirectoryError):  # it has just become another
-                watch = self._observer.schedule(handler, key[0], recursive=key[1])
+                watch = self._observer.schedule(handler, key[0], recursive=key[1], event_filter=_HEARD)
                 self._watches[key] = (watch, there[key])
         return blind
 

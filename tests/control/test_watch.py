@@ -238,6 +238,17 @@ def test_a_groups_directory_may_be_exchanged_or_made_again_and_is_watched_still(
         assert len(site.told("worker.running", "db:0")) == 1
 
 
+def test_of_very_many_directories_none_is_missed_and_a_look_at_them_is_no_change(tmp_path: Path) -> None:
+    """A look at more than half of what inotify keeps in its queue was answered with a look at all of them, for ever."""
+    for number in range(9000):
+        (tmp_path / "src" / str(number % 90) / str(number)).mkdir(parents=True)
+    with watched(tmp_path, site_of(group("api", FOREVER, 'watch = ["src/**/*.py"]'), DB)) as site:
+        for count, folder in enumerate(("7/7", "89/8999", "0/90"), 2):
+            (tmp_path / "src" / folder / "app.py").write_text("x = 1\n", encoding="ascii")
+            site.until("worker.running", "api:0", count=count)
+        assert (site.foreign, site.told("helper.ended")) == ([], [])
+
+
 def test_the_link_to_a_groups_directory_may_be_exchanged(tmp_path: Path) -> None:
     for number in (1, 2):
         (tmp_path / f"release.{number}").mkdir()
