@@ -13,7 +13,7 @@ from typing import NamedTuple as Real
 
 import pytest
 
-from procman.lean import NamedTuple, assert_never, suppress
+from procman.lean import NamedTuple, assert_never, least, suppress
 
 
 class Point(NamedTuple):
@@ -96,6 +96,12 @@ def test_only_errors_that_are_named_are_suppressed() -> None:
 def test_a_case_that_was_proved_impossible_is_told_if_it_comes() -> None:
     with pytest.raises(AssertionError, match="'it came'"):
         assert_never("it came")  # type: ignore[arg-type]
+
+
+def test_the_least_of_some_that_may_be_none() -> None:
+    assert least([None, 3.0, None, 0.0, 2.0]) == 0.0
+    assert least(time for time in (None, -1.5)) == -1.5
+    assert least([None, None]) is least([]) is None
 
 
 GROWTH = """\

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from procman.kernel.spawn.starter import draw
 from procman.plan import LogPlan
 from procman.policy.events import ConfigureLog, Execed, Exited, Forked, StartFailed, TimePassed
 from tests.kernel.playing import SLEEP, Stage, kill, play, spawn
@@ -73,6 +74,13 @@ def filled(value: Any, tmp: str) -> Any:
     if isinstance(value, dict):
         return {key: filled(item, tmp) for key, item in value.items()}
     return tuple(filled(item, tmp) for item in value)
+
+
+def test_a_thousand_draws_differ_and_are_spread_evenly() -> None:
+    drawn = [draw() for _ in range(1000)]
+    assert all(0 <= number < 1 for number in drawn)
+    assert len(set(drawn)) > 990
+    assert all(50 < sum(tenth <= number * 10 < tenth + 1 for number in drawn) < 150 for tenth in range(10))
 
 
 def failing_starts(tmp: str, path: str) -> list[list[str]]:
