@@ -69,7 +69,6 @@ STAYING = [
     ["nginx", "-t"],
     ["nginx", "-c", "own.conf"],
     ["redis-server", "--daemonize", "no"],
-    ["postgres", "-D", "/data"],
     ["pg_ctlcluster", "--foreground", "15", "main", "start"],
     ["pg_ctl", "status"],
     ["sshd", "-eD"],
@@ -89,6 +88,14 @@ def test_a_daemon_that_leaves_its_worker_is_warned_of_unless_a_cgroup_keeps_it(l
     assert warning.startswith(f"a: `{program}")
     assert "goes into the background" in warning
     assert "cgroup = true" in warning
+    kept = plan.groups[0]._replace(launch=plan.groups[0].launch._replace(cgroup=Cgroup()))
+    assert warnings(site(kept)) == []
+
+
+def test_a_server_whose_processes_are_untraceable_is_warned_of_unless_a_cgroup_keeps_them() -> None:
+    plan = site(group("a", "/usr/lib/postgresql/15/bin/postgres", "-D", "/data"))
+    (warning,) = warnings(plan)
+    assert warning.startswith("a: `postgres` has processes that cannot be traced once it is killed")
     kept = plan.groups[0]._replace(launch=plan.groups[0].launch._replace(cgroup=Cgroup()))
     assert warnings(site(kept)) == []
 

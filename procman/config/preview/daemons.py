@@ -50,9 +50,18 @@ _VERSION = re.compile(r"[-.\d]+$")
 """`php-fpm8.2`."""
 
 
+_APART = frozenset({"postgres", "postmaster"})
+"""In front, but each of its processes in a session of its own, with no environment: killed, it leaves strays."""
+
+
 def leaving(command: Sequence[str]) -> str:
     """Why this command would leave its worker, and what to do about it; "" for one that is not known to."""
     program = command[0].rpartition("/")[2]
+    if program in _APART:
+        return (
+            f"`{program}` has processes that cannot be traced once it is killed: a busy one lives on, "
+            "and lets no new server start; cgroup = true has all of it end together"
+        )
     name = next((one for one in (program, _VERSION.sub("", program)) if one in _UNLESS or one in _IF), "")
     if name in _UNLESS:
         stays, fix = _UNLESS[name]
