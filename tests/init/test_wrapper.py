@@ -62,8 +62,10 @@ class Said:
     @property
     def environment(self) -> dict[str, str]:
         """The caller's, as it was told."""
-        assert self.caller[1] == "="
-        entries = base64.b64decode("".join(self.caller[2:])).decode().split("\0")
+        (count,) = self.caller[1:]
+        assert count[0] == "="
+        lines = [self.own[f"PROCMAN_CALLER_{number}"] for number in range(1, int(count[1:]) + 1)]
+        entries = base64.b64decode("".join(lines)).decode().split("\0")
         return dict(entry.split("=", 1) for entry in entries if entry)
 
 
@@ -136,6 +138,13 @@ def test_a_path_that_env_would_take_for_a_variable_is_done_without(tmp_path: Pat
 def test_no_other_command_pays_for_it(shell: list[str], procman: Path) -> None:
     it = said(*shell, procman, "status", "init")
     assert (it.blocked, it.caller, it.words) == (CALLERS, [], ["status", "init"])
+
+
+def test_nothing_of_the_environment_is_among_the_words_which_anybody_may_read(procman: Path) -> None:
+    stale = {f"PROCMAN_CALLER_{number}": "bm9uZQ==" for number in range(50)}
+    it = said(procman, "init", environment=ENVIRONMENT | {"SECRET": "x" * 200} | stale)
+    assert it.environment == ENVIRONMENT | {"SECRET": "x" * 200} | stale
+    assert all(len(word) < 20 for word in it.caller)
 
 
 def test_an_environment_that_is_too_long_to_be_given_twice_is_the_shells(procman: Path) -> None:

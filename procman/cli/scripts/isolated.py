@@ -42,7 +42,7 @@ if __name__ == "__main__":
     END = sys.argv.index("--")
     CALLER, WORDS = sys.argv[1:END], sys.argv[END + 1 :]
     # With the caller's environment, it is `init`, or `up`, which begins once more with that.
-    find_procman(whole="=" not in CALLER and (not WORDS or WORDS[0] not in ALONE))
+    find_procman(whole=not any(word[0] == "=" for word in CALLER) and (not WORDS or WORDS[0] not in ALONE))
     from procman.cli.entry import begin
 
     CODE = begin(CALLER, WORDS, MASK)

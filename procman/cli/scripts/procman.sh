@@ -24,8 +24,8 @@ if [ "$procman_python" = /bin/sh ]; then # a path with a space in it, or a long 
     case $procman_python in [\"\']*) procman_python=${procman_python#?} procman_python=${procman_python%?} ;; esac
 fi
 # The commands that start processes need to know their caller as it was. A shell hands on another environment than it was
-# given (PWD and SHLVL added, names with dots lost), so the true one goes along, in words of one line each; but a very
-# long one could not be given twice. And no signal may be lost while the interpreter starts: all are blocked for that,
+# given (PWD and SHLVL added, names with dots lost), so the true one goes along: in variables, a line of base64 each, since
+# anybody may read the words of a command. A very long one could not be given twice. And no signal may be lost while the interpreter starts: all are blocked for that,
 # where env can do it; the caller's mask goes along.
 set -- -- "$@"
 procman_hold=
@@ -43,7 +43,14 @@ init | up)
         procman_environment=$($procman_hold base64 "/proc/$procman_pid/environ" 2> /dev/null) || {
             procman_hold=
             procman_environment=$(base64 "/proc/$procman_pid/environ" 2> /dev/null)
-        } && [ ${#procman_environment} -lt 1000000 ] && set -- = $procman_environment "$@"
+        } && [ ${#procman_environment} -lt 800000 ] && {
+            procman_count=0
+            for procman_line in $procman_environment; do
+                procman_count=$((procman_count + 1))
+                export "PROCMAN_CALLER_$procman_count=$procman_line"
+            done
+            set -- "=$procman_count" "$@"
+        }
         set -- "$procman_mask" "$@"
     fi
     ;;
