@@ -53,6 +53,8 @@ def lives(worker: Path, reference: Path, count: int, directory: Path) -> tuple[l
             boots.append(((whole, their_whole), (spread, their_spread)))
             if life == LIVES[count]:
                 measure(ours, theirs, count)
+            for subject in (ours, theirs):
+                subject.await_rest()
             stops.append((ours.stop_s(), theirs.stop_s()))
         finally:
             ours.close()
@@ -88,10 +90,10 @@ def measure(ours: Subject, theirs: Subject, count: int) -> None:
 
 def compare(ours: Subject, theirs: Subject, what: str, count: int) -> None:
     """Single deaths, in turn here and there."""
-    before = cpu_s(ours)
+    before = ours.cpu_s()
     rounds = [(ours.restart_s(at % count), theirs.restart_s(at % count)) for at in range(ROUNDS[count])]
     row(what, *medians(rounds), "<= 2.2")
-    spent = (cpu_s(ours) - before) / len(rounds)
+    spent = (ours.cpu_s() - before) / len(rounds)
     plain(f"  CPU of the core for each, {count} workers", f"{spent * 1e6:.0f} us", "")
 
 
@@ -114,11 +116,6 @@ def idle(ours: Subject, count: int) -> None:
 def medians(rounds: list[Pair]) -> Pair:
     """Of each side."""
     return median(ours for ours, _ in rounds), median(theirs for _, theirs in rounds)
-
-
-def cpu_s(subject: Subject) -> float:
-    """CPU time of the supervisor alone, from the scheduler's own account (ns)."""
-    return int(Path(f"/proc/{subject.pid}/schedstat").read_text(encoding="utf-8").split()[0]) / 1e9
 
 
 def row(what: str, ours: float, theirs: float, target: str = "") -> None:

@@ -72,6 +72,17 @@ class Subject:
         lines = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8").splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
 
+    def cpu_s(self) -> float:
+        """CPU time of the supervisor alone, from the scheduler's own account (ns)."""
+        return int(Path(f"/proc/{self.pid}/schedstat").read_text(encoding="utf-8").split()[0]) / 1e9
+
+    def await_rest(self) -> None:
+        """Wait until the supervisor has nothing left to do: when the last worker begins it has not told of all yet."""
+        before = -1.0
+        while (now := self.cpu_s()) != before:
+            before = now
+            time.sleep(0.1)
+
     def boot_s(self) -> tuple[float, float]:
         """From the start to the last worker's first instruction; and from the first worker's to the last's."""
         stamps = sorted(stamp for stamp, _ in self._slots())
