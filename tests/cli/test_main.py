@@ -72,6 +72,7 @@ def run(
             "procman down: error: -s: SITE is empty",
             "is it a variable of the shell that is not set?",
         ),
+        (["-s", "x", "init"], "procman: error: init is for no site", "run it as `procman init -- COMMAND`"),
         (
             ["explain", ""],
             "procman explain: error: KEY is empty",
