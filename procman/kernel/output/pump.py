@@ -15,7 +15,7 @@ from signal import SIGKILL
 from time import monotonic
 
 from procman.kernel.output.captured import Run
-from procman.kernel.spawn.channel import Channel, argv, begin
+from procman.kernel.spawn.channel import Channel, argv, begin, ends_within
 from procman.kernel.spawn.spawn import Spawner
 from procman.kernel.wait.poller import READ, Poller
 from procman.lean import TYPE_CHECKING, least, suppress
@@ -244,14 +244,8 @@ class Pump:
 def _wait(pid: int) -> None:
     """Wait for it to end, but not for ever: then it is killed."""
     with suppress(OSError):
-        pidfd = os.pidfd_open(pid)
-        try:
-            ended = select.poll()
-            ended.register(pidfd, select.POLLIN)
-            if not ended.poll(_LAST_WAIT_S * 1000):
-                os.kill(pid, SIGKILL)
-                ended.poll(_LAST_WAIT_S * 1000)  # but one that a disk holds does not even die of that
-        finally:
-            os.close(pidfd)
+        if not ends_within(pid, _LAST_WAIT_S):
+            os.kill(pid, SIGKILL)
+            ends_within(pid, _LAST_WAIT_S)
     with suppress(OSError):
         os.waitpid(pid, os.WNOHANG)

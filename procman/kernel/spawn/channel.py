@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _socket
 import os
+import select
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -26,6 +27,8 @@ MAX_FDS = 250
 """Descriptors of a message; the kernel takes 253."""
 MAX_QUEUED = 4096
 """So many messages may wait for a helper that does not read; with one more it is taken to hang, and killed."""
+
+_PATIENCE_S = 1.0
 
 Hear = Callable[[bytes, tuple[int, ...]], None]
 """Takes a message of the helper, and the descriptors that came with it, which the taker owns."""
@@ -99,13 +102,15 @@ class Channel:
         self.pid = None
 
     def close(self) -> None:
-        """Kill it and wait for its end; what it still says is not heard."""
+        """Kill it and wait for its end, if that is soon; what it still says is not heard."""
         pid, self.pid = self.pid, None
         self.ended()
         if pid is not None:
             with suppress(OSError):
                 os.kill(pid, SIGKILL)
-                os.waitpid(pid, 0)
+                ends_within(pid, _PATIENCE_S)
+            with suppress(OSError):
+                os.waitpid(pid, os.WNOHANG)
 
     def fileno(self) -> int:
         return self._sock.fileno()
@@ -159,6 +164,20 @@ class Channel:
         except OSError:
             return True
         return True
+
+
+def ends_within(pid: int, seconds: float) -> bool:
+    """Wait so long for the end of a child: whether it has come. Raises OSError where there can be no such wait.
+
+    Not for ever: who is held by a disk does not even end of SIGKILL.
+    """
+    pidfd = os.pidfd_open(pid)
+    try:
+        ended = select.poll()
+        ended.register(pidfd, select.POLLIN)
+        return bool(ended.poll(seconds * 1000))
+    finally:
+        os.close(pidfd)
 
 
 def begin(
