@@ -196,6 +196,7 @@ def _compress(files: list[Path]) -> None:
                 if file.suffix != ".gz":
                     with file.open("rb") as plain, gzip.open(part, "wb", compresslevel=6) as packed:
                         shutil.copyfileobj(plain, packed, 1 << 16)
+                    shutil.copystat(file, part)  # when it was last written is all that is known of when its lines came
                     part.rename(file.with_name(f"{file.name}.gz"))
                     file.unlink()
             except OSError:  # no room, or it has gone: it stays as it is

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -58,3 +59,18 @@ def test_after_a_killed_pump_a_torn_line_is_ended_before_the_next(tmp_path: Path
         web.write(b"two\n")
         core.end(web)
         assert file.read_bytes() == b"one\ntor\ntwo\n"
+
+
+def test_a_file_that_is_compressed_stays_as_old_as_its_lines(tmp_path: Path) -> None:
+    """Else `procman logs` has them after those that came later."""
+    with Core() as core:
+        file = tmp_path / "web.log"
+        web = core.open(rotating(file, age=0.0, compress=True))
+        web.write(b"one\n")
+        core.end(web)
+        os.utime(file, (1, 1))
+        web.write(b"two\n")
+        core.end(web)
+        while [path.suffix for path in put_aside(str(file))] != [".gz"]:
+            core.settle()
+        assert put_aside(str(file))[0].stat().st_mtime == 1
