@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from procman.output.backlog import Backlog, Lane
+from procman.output.framing import Lines
 
 _BATCH = 1 << 15
 """So much is written at once, rather than with what the other pipes have: while it is in the processor's caches."""
@@ -55,6 +56,15 @@ class Outlet(Backlog):
     def lines(self) -> int:
         """How many lines have not been written."""
         return super().lines + sum(bytes(data).count(b"\n") for data in self._rest)
+
+    def put(self, lane: Lane, data: Lines) -> None:
+        """See `Backlog`. What is large need not queue where nothing waits."""
+        if len(data) < _BATCH or self._rest or self._queue:
+            super().put(lane, data)
+        else:
+            self._rest = [memoryview(data)]
+            self.weight += len(data)
+            self.busy.add(self)
 
     def mind(self) -> None:
         """See `Backlog`: many lines are written before any is dropped."""
@@ -115,13 +125,13 @@ class Outlet(Backlog):
         self.failure = ""
         if self.watched:
             self._watch(False)
-        was_full = self.full
+        weighed = self.weight
         self.weight -= done
         while self._rest and done >= len(self._rest[0]):
             done -= len(self._rest.pop(0))
         if done:
             self._rest[0] = self._rest[0][done:]
-        if was_full and not self.full:
+        if weighed >= self.limit > self.weight:
             self.eased()
         return True
 

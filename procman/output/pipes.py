@@ -14,6 +14,7 @@ from typing import Any
 
 from procman.output.backlog import Lane
 from procman.output.framing import Framer, Lines
+from procman.output.ring import Ring
 from procman.output.rotate import FileOutlet
 from procman.output.styles import Origin
 from procman.output.tail import Tail
@@ -30,11 +31,24 @@ _INT = struct.Struct("i")
 class Pipe:
     """One stream of one worker. Its lanes may become more: whoever reads along has one too."""
 
-    __slots__ = ("fd", "file", "framer", "lanes", "origin", "paused", "tail", "tail_lines", "wanted", "wide", "worker")
+    __slots__ = (
+        "fd",
+        "file",
+        "framer",
+        "lanes",
+        "origin",
+        "paused",
+        "ring",
+        "tail",
+        "tail_lines",
+        "wanted",
+        "wide",
+        "worker",
+    )
 
-    def __init__(self, worker: int, fd: int, origin: Origin, lanes: Sequence[Lane], max_line: int) -> None:
+    def __init__(self, worker: int, fd: int, origin: Origin, lanes: Sequence[Lane], ring: Ring, max_line: int) -> None:
         """`worker` is the id by which the core knows the run."""
-        self.worker, self.fd, self.origin, self.lanes = worker, fd, origin, list(lanes)
+        self.worker, self.fd, self.origin, self.lanes, self.ring = worker, fd, origin, list(lanes), ring
         self.framer = Framer(max_line)
         self.tail = Tail()
         self.tail_lines = 0
@@ -95,25 +109,25 @@ class Pipes:
         """Those of one run."""
         return [pipe for pipe in self._pipes.values() if pipe.worker == worker]
 
-    def drain(self) -> Iterator[tuple[Pipe, int]]:
-        """Read each that has something: after each chunk, whose it is and how large. What it held is to be written."""
+    def drain(self) -> int:
+        """Read each that has something: how many bytes there were."""
+        total = 0
         for fd, _ in self._epoll.poll(0, _AT_ONCE):
             pipe = self._pipes[fd]
             for _ in range(_ROW):
                 read = self._read(pipe, CHUNK)
-                yield pipe, read
+                total += read
                 if read < CHUNK or pipe.paused:
                     break
+        return total
 
-    def empty(self, pipe: Pipe) -> Iterator[None]:
-        """Read all that is in it now, chunk by chunk, and end its last line. Who goes on writing is not waited for."""
+    def empty(self, pipe: Pipe) -> None:
+        """Read all that is in it now, and end its last line. Who goes on writing is not waited for."""
         left = pipe.waiting()
         while left > 0 and (read := self._read(pipe, min(left, CHUNK))):
             left -= read
-            yield
         if pipe.framer.unfinished:
             self._take(pipe, pipe.framer.flush())
-            yield
 
     def pause(self, pipe: Pipe) -> None:
         """Do not read it: whoever writes to it is to wait."""

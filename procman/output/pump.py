@@ -25,7 +25,7 @@ from procman.output.protocol import Channel, Message, put_state
 from procman.output.readers import Readers
 from procman.output.relay import Relay
 from procman.output.reports import Reports
-from procman.output.ring import Rings
+from procman.output.ring import Entry, Rings
 from procman.output.sinks import Sinks
 from procman.output.workers import Workers
 
@@ -64,7 +64,8 @@ class Pump:
     def run(self) -> None:
         """Pump until it is over. If a write hangs this is left behind there, and called again by another thread."""
         while True:
-            self._see_off()
+            if self._ending:
+                self._see_off()
             self._flush()
             self._serve()
             if self._relay.asked_to_end and not self._hangs():  # else who can say what has been written?
@@ -86,30 +87,26 @@ class Pump:
     def _turn(self) -> None:
         """Read what there is, send it on, and rest as long as the pipes can bear."""
         self._seen = False
-        began, read = time.monotonic(), 0
-        for pipe, size in self._pipes.drain():
-            read += size
-            self._mind(pipe)
-        self._flush()
+        began = time.monotonic()
+        read = self._pipes.drain()
         rest = min(_REST_S, _HALF_A_PIPE * (began - self._drained_at) / (read or 1)) if read < _HALF_A_PIPE else 0.0
         self._drained_at = time.monotonic()
         if rest >= _SHORTEST_REST_S:
+            self._flush()
             self._poller.unwatch(self._pipes.fd)
             self._poller.poll(rest)
             self._poller.watch(self._pipes.fd, READ, self._look)
 
     def _take(self, pipe: Pipe, lines: Lines) -> None:
+        """A chunk of it. All is in order before anything is written: a write that hangs never returns."""
         now_ns = time.time_ns()
         for lane in pipe.lanes:
             lane.put(lines, now_ns)
-        self._rings.put(now_ns, pipe.origin, lines, pipe.file)
+        pipe.ring.put(Entry(now_ns, pipe.origin, lines, pipe.file))
         pipe.tail.take(lines)
         if pipe.wanted is not None and pipe.wanted.search(lines):
             pipe.wanted = None
             self._reports.send({"say": "ready", "worker": pipe.origin[:3]})
-
-    def _mind(self, pipe: Pipe) -> None:
-        """After a chunk of it."""
         for lane in pipe.lanes:
             lane.outlet.mind()
             if lane.must_wait:
@@ -198,10 +195,8 @@ class Pump:
         """Write all that those who have ended have said, and then tell their last words."""
         runs = {worker: self._pipes.of(worker) for worker in self._ending}
         for pipe in chain.from_iterable(runs.values()):
-            for _ in self._pipes.empty(pipe):
-                self._mind(pipe)
-        if runs:
-            self._flush()
+            self._pipes.empty(pipe)
+        self._flush()
         for worker, pipes in runs.items():
             words = self._workers.last_words(pipes) if self._workers else {}
             self._reports.send({"say": "ended", "id": worker, **words})
@@ -220,8 +215,7 @@ class Pump:
             self._see_off()
         if not self._core_lives:
             for pipe in self._pipes:
-                for _ in self._pipes.empty(pipe):
-                    self._mind(pipe)
+                self._pipes.empty(pipe)
             self._finish()
         elif self._workers is not None:
             self._flush()

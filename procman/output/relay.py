@@ -29,15 +29,6 @@ class Overtaken(BaseException):
     """Raised out of a write that hung: nothing here may be touched any more."""
 
 
-class _Write:
-    """One that is under way."""
-
-    __slots__ = ("outlet",)
-
-    def __init__(self, outlet: Outlet) -> None:
-        self.outlet = outlet
-
-
 class Relay:
     """Runs `work` in one thread after the other until it returns; the process ends with it.
 
@@ -48,7 +39,8 @@ class Relay:
         self.fd, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.asked_to_end = False
         self._lock = threading.Lock()
-        self._write: _Write | None = None
+        self._write: tuple[Outlet] | None = None
+        """The one that is under way: each is an object of its own."""
         self._armed = False
         self._landed: deque[tuple[Outlet, Done]] = deque()
 
@@ -57,7 +49,7 @@ class Relay:
         heard = {signal.SIGTERM, signal.SIGALRM}
         signal.pthread_sigmask(signal.SIG_BLOCK, heard)
         self._start(work)
-        seen: _Write | None = None
+        seen: tuple[Outlet] | None = None
         while True:
             if signal.sigwait(heard) == signal.SIGTERM:
                 self.asked_to_end = True
@@ -67,7 +59,7 @@ class Relay:
             with self._lock:
                 former, seen = seen, self._write
                 if seen is not None and seen is former:
-                    seen.outlet.hangs, seen.outlet.failure = True, HANGS
+                    seen[0].hangs, seen[0].failure = True, HANGS
                     self._write = None
             if seen is not None and seen is former:
                 self._start(work)
@@ -76,7 +68,7 @@ class Relay:
 
     def perform(self, outlet: Outlet, pieces: list[memoryview]) -> int:
         """Have an outlet write, where that may hang. Raises what it raises, or Overtaken."""
-        this = self._write = _Write(outlet)
+        this = self._write = (outlet,)
         if not self._armed:
             self._arm()
         done: Done

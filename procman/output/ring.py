@@ -26,35 +26,55 @@ class Entry(NamedTuple):
     """The file to which they go as well, as they are."""
 
 
+class Ring:
+    """The latest entries of one group."""
+
+    __slots__ = ("_limit", "_weight", "entries")
+
+    def __init__(self, limit: int) -> None:
+        self.entries: deque[Entry] = deque()
+        self._limit, self._weight = limit, 0
+
+    def resize(self, limit: int) -> None:
+        """Keep so many bytes from now on."""
+        self._limit = limit
+        self._shrink()
+
+    def put(self, entry: Entry) -> None:
+        """Keep lines; the oldest go."""
+        self.entries.append(entry)
+        self._weight += len(entry.lines) + _OVERHEAD
+        if self._weight > self._limit:
+            self._shrink()
+
+    def _shrink(self) -> None:
+        while self._weight > self._limit and self.entries:
+            self._weight -= len(self.entries.popleft().lines) + _OVERHEAD
+
+
 class Rings:
     """A ring for each group."""
 
-    __slots__ = ("_groups", "_limit", "_weights")
+    __slots__ = ("_groups", "_limit")
 
     def __init__(self, limit: int = DEFAULT) -> None:
-        self._groups: dict[str, deque[Entry]] = {}
-        self._weights: dict[str, int] = {}
+        self._groups: dict[str, Ring] = {}
         self._limit = limit
 
     def resize(self, limit: int) -> None:
         """Keep so many bytes a group from now on."""
         self._limit = limit
-        for group in self._groups:
-            self._shrink(group)
+        for ring in self._groups.values():
+            ring.resize(limit)
 
-    def put(self, time_ns: int, origin: Origin, lines: Lines, file: str = "") -> None:
-        """Keep lines; the oldest of the group go."""
-        group = origin.group
-        if group not in self._groups:
-            self._groups[group], self._weights[group] = deque(), 0
-        self._groups[group].append(Entry(time_ns, origin, lines, file))
-        self._weights[group] += len(lines) + _OVERHEAD
-        if self._weights[group] > self._limit:
-            self._shrink(group)
+    def of(self, group: str) -> Ring:
+        """That of a group."""
+        return self._groups.setdefault(group, Ring(self._limit))
 
     def select(self, wanted: Selection) -> Iterator[Entry]:
         """What there is of these workers, in the order of time."""
-        rings = [self._groups.get(group, ()) for group in ({name for name, _ in wanted} or self._groups)]
+        groups = {name for name, _ in wanted}
+        rings = [ring.entries for group, ring in self._groups.items() if group in groups or not groups]
         return (
             entry for entry in heapq.merge(*rings, key=lambda entry: entry.time_ns) if selects(wanted, entry.origin)
         )
@@ -64,18 +84,14 @@ class Rings:
         return [
             (entry.time_ns, entry.origin, bytes(entry.lines).decode("latin-1"), entry.file)
             for ring in self._groups.values()
-            for entry in ring
+            for entry in ring.entries
         ]
 
     def restore(self, state: Iterable[Any]) -> None:
         """Take over what another's `state` was."""
         for time_ns, origin, lines, file in state:
-            self.put(time_ns, Origin(*origin), lines.encode("latin-1"), file)
-
-    def _shrink(self, group: str) -> None:
-        ring = self._groups[group]
-        while ring and self._weights[group] > self._limit:
-            self._weights[group] -= len(ring.popleft().lines) + _OVERHEAD
+            whose = Origin(*origin)
+            self.of(whose.group).put(Entry(time_ns, whose, lines.encode("latin-1"), file))
 
 
 Selection = list[tuple[str, int | None]]

@@ -22,6 +22,7 @@ from procman.output.outlet import Outlet, Waiting
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _PART = ".part"
+_SURE_NS = 1_000_000
 
 
 class Rotation(NamedTuple):
@@ -45,6 +46,8 @@ class FileOutlet(Outlet):
         self.may_hang = True  # to open it may, whatever it is
         self._size = 0
         self._moved = False
+        self._seen_ns = 0
+        """When it was seen not to be deleted."""
         self._begun_ns = self._aside_ns = 0
         self._whole = True
         """Whether what is in the file ends with a whole line."""
@@ -115,7 +118,7 @@ class FileOutlet(Outlet):
     def _be_open(self) -> None:
         """Have the file open, the one that is at the path unless it was renamed. Raises OSError."""
         if self.fd >= 0:
-            if not self._whole or (os.fstat(self.fd).st_nlink and not self._moved):
+            if not self._whole or (not self._moved and self._is_there()):
                 return
             self.close()  # it was moved, or deleted: what is written there nobody would see
         try:
@@ -130,6 +133,15 @@ class FileOutlet(Outlet):
         if self.may_hang and self._size and self._whole and not _ends_with_newline(self.name):
             self._size += os.write(self.fd, b"\n")  # whoever wrote here was interrupted
         self._torn = False
+
+    def _is_there(self) -> bool:
+        """Whether it has not been deleted. Not asked before each write of a flood, which costs enough as it is."""
+        now_ns = self._clock()
+        if not 0 <= now_ns - self._seen_ns < _SURE_NS:
+            if not os.fstat(self.fd).st_nlink:
+                return False
+            self._seen_ns = now_ns
+        return True
 
     def _put_aside(self) -> None:
         """Rename the file and begin another; where that cannot be, it grows on until it can."""

@@ -52,7 +52,7 @@ class Workers:
             origin = Origin(group, task, generation, message["pid"], stream)
             sink = output["stderr" if stream == "stderr" else "stdout"]
             lane = self.sinks.lane(origin, sink, output)
-            pipe = Pipe(message["id"], fd, origin, [lane] if lane else [], output["max_line"])
+            pipe = Pipe(message["id"], fd, origin, [lane] if lane else [], self._rings.of(group), output["max_line"])
             pipe.tail_lines = output["tail"]
             if message.get("ready"):
                 pipe.wanted = re.compile(message["ready"].encode(), re.MULTILINE)
