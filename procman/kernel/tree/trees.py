@@ -236,12 +236,9 @@ class Trees:
         """
         inside = set(self._inside())
         inside -= self._leaders
-        return (
-            os.getpid() in inside
-            and not self._heirs
-            and not self._orphans.pids()
-            and inside <= {os.getpid(), *self._own()}
-        )
+        if os.getpid() not in inside or self._heirs or self._orphans.pids():
+            return False
+        return inside <= {os.getpid(), *self._own()}
 
     def signal(self, action: Signal) -> None:
         """Signal a worker or its tree; to what has ended meanwhile, with the fact still queued, nothing is sent."""
