@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from procman.cli import talk
 from procman.cli.main import Parser
-from procman.control.client import Client, ClientError
+from procman.control.client import PATIENCE_S, Client, ClientError, TimedOutError
 from procman.control.wire import split_selector
 from procman.output.follow import Line, live, older
 from procman.output.styles import Column, Json, Origin, Prefix, Style
@@ -67,6 +67,9 @@ def run(args: argparse.Namespace) -> int:
         return _say_if_it_goes_on(args, client.path) if args.follow else 0
     except talk.GiveUpError as error:
         return error.code
+    except TimedOutError:
+        reason = f"no answer within {PATIENCE_S:.0f}s from the pump, which reads what workers write"
+        return talk.complain(args, reason, "does a disk hang that it writes to?", talk.EXIT_TIMED_OUT)
 
 
 def _look(args: argparse.Namespace) -> str:

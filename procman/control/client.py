@@ -84,8 +84,10 @@ class Client:
         raise ClientError("procman has ended the connection", "see its log: has it ended?")
 
     def stream(self, request: Object) -> IO[bytes]:
-        """Ask for what is answered with more than replies, and give what comes."""
+        """Ask for what is answered with more than replies, and give what comes; TimedOutError if nothing does."""
         self.send(request)
+        if not _wait_for(self._sock.fileno(), PATIENCE_S):
+            raise TimedOutError
         return os.fdopen(os.dup(self._sock.fileno()), "rb")
 
     def send(self, request: Object) -> None:

@@ -144,6 +144,20 @@ def test_who_follows_gets_every_line_over_rotations_and_restarts_of_the_worker(t
             reader.wait(DEADLINE_S)
 
 
+def test_a_pump_that_stands_still_does_not_answer_and_that_is_what_is_told(tmp_path: Path) -> None:
+    web = group("web", "echo hello; exec sleep 3600", 'output = "prefix"')
+    with up(tmp_path, site_of(web), "--name", name_of("still")) as site:
+        site.until_said("web.0 | hello")
+        os.kill(pump := pump_of(site), signal.SIGSTOP)
+        try:
+            command = [sys.executable, "-m", "procman", "logs", "-s", name_of("still")]
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
+        finally:
+            os.kill(pump, signal.SIGCONT)
+        assert (done.returncode, done.stdout) == (124, "")
+        assert "procman logs: error: no answer within 5s from the pump" in done.stderr
+
+
 @pytest.mark.parametrize("whose", ["the pump's", "the site's"])
 def test_who_follows_is_told_whose_end_it_was(tmp_path: Path, whose: str) -> None:
     web = group("web", "echo hello; exec sleep 3600", 'output = "prefix"')
