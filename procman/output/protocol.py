@@ -21,7 +21,7 @@ From the pump:
     begun    nothing has been read or written yet, and the state of the former pump is in this one's hands
     ended    `id`, `tail` (its last lines on stderr), `exception` (what a traceback ends with, or "")
     lost     lines were not written: `outlet`, `lines` and `bytes` since the last time, `reason`; `over` once they are
-             written again
+             written again. After a killed pump that is said of all that it wrote to, with no lines
     ready    `worker`: a line of it has matched its `ready` pattern
     retired  it ends; its state is in the descriptor that comes with this
     pong

@@ -61,6 +61,7 @@ class Workers:
                 pipe.restore(former, output["max_line"])
             elif message.get("again") and lane is not None:
                 lane.note(GAP, time.time_ns(), gap=True)
+                lane.outlet.in_loss = True  # perhaps it was: then the core waits to hear that it is over
             self._pipes.add(pipe)
             opened.append(pipe)
         return opened

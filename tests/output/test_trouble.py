@@ -55,6 +55,23 @@ def test_a_full_disk_is_counted_marked_told_once_and_used_again_when_there_is_ro
         assert sum(message["lines"] for message in losses) == missing
 
 
+@root_only
+def test_after_a_killed_pump_the_next_one_tells_that_the_loss_is_over(tmp_path: Path) -> None:
+    with small_disk(tmp_path) as disk, Core() as core:
+        ballast = disk / "ballast"
+        ballast.write_bytes(b"x" * 32768)
+        web = core.open(output(sink("file", str(disk / "web.log")), buffer=SMALL))
+        say(core, web, 0, 3000)
+        core.kill()
+        core.said.clear()
+        core.end(web)
+        assert [message["say"] for message in core.said] == ["begun", "ended"]
+        ballast.unlink()
+        say(core, web, 3000, 20)
+        losses = [message for message in core.said if message["say"] == "lost"]
+        assert [(message["lines"], message["over"]) for message in losses] == [(0, True)]
+
+
 def test_dev_full_is_a_full_disk_and_told_once() -> None:
     with Core() as core:
         web = core.open(output(sink("file", "/dev/full"), buffer=SMALL))

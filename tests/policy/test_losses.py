@@ -33,3 +33,10 @@ def test_what_another_pump_loses_is_added_whether_it_is_less_or_more() -> None:
         ("output.resumed", 10, 100), ("output.resumed", 13, 130), ("output.resumed", 63, 630),
     ]  # fmt: skip
     assert (losses.lines, losses.bytes) == (64, 635)
+
+
+def test_a_pump_after_a_killed_one_ends_the_loss_that_it_finds_and_begins_none() -> None:
+    well = OutputLost("/l", 0, 0, "", True)
+    losses, events = told(well, OutputLost("/l", 10, 1000, "no space left on device", False), well, well)
+    assert events == [("output.lost", 10, 1000), ("output.resumed", 10, 1000)]
+    assert (losses.lines, losses.bytes) == (10, 1000)

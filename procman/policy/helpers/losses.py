@@ -21,7 +21,9 @@ class Losses:
         self._going_on: set[str] = set()
 
     def hear(self, fact: OutputLost, step: Step) -> None:
-        """There is a loss, or it goes on, or it is over."""
+        """There is a loss, or it goes on, or it is over; or all is well, says one that follows a killed one."""
+        if not fact.lines and fact.outlet not in self._going_on:
+            return
         lines, size = self._totals.get(fact.outlet, (0, 0))
         lines, size = self._totals[fact.outlet] = lines + fact.lines, size + fact.bytes
         if fact.outlet not in self._going_on:
