@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
+from errno import EEXIST
 from fcntl import LOCK_EX, LOCK_NB, flock
 
 from procman.lean import suppress
@@ -18,6 +19,10 @@ from procman.lean import suppress
 SUFFIX = ".sock"
 PLANS = ".plans"
 """A directory of good plans; see `control.plans`."""
+
+
+_LONGEST = 32
+"""No file with a pid in it is longer, in bytes, nor what is left of one: anything longer is not ours to overwrite."""
 
 
 class PlaceError(Exception):
@@ -94,7 +99,7 @@ class Lock:
     __slots__ = ("_fd", "path")
 
     def __init__(self, path: str, mode: int = 0o600) -> None:
-        """Take it. Raises HeldError, or OSError where there can be no such file."""
+        """Take it. Raises HeldError, or OSError where there can be no such file, or something else is there."""
         self.path = path
         while True:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, mode)
@@ -107,7 +112,11 @@ class Lock:
             except OSError:
                 os.close(self._fd)
                 raise
-            if self._is_there():
+            there, found = self._is_there(), os.fstat(self._fd)
+            if there and (not stat.S_ISREG(found.st_mode) or found.st_size > _LONGEST):
+                os.close(self._fd)
+                raise OSError(EEXIST, "what is there was not written by procman")
+            if there:
                 break
             os.close(self._fd)  # its last holder has just taken it away
         os.fchmod(self._fd, mode)
@@ -129,5 +138,5 @@ class Lock:
 
 
 def _pid_in(fd: int) -> int | None:
-    text = os.pread(fd, 32, 0).strip()
+    text = os.pread(fd, _LONGEST, 0).strip()
     return int(text) if text.isdigit() else None

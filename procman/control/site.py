@@ -132,7 +132,7 @@ class Controlled:
             hint = "run a second copy under another name: `procman up --name NAME …`"
             raise TakenError(f"{site} is run already{who} ({path})", hint) from None
         except OSError as error:
-            hint = "name a place that can be written, in [site]"
+            hint = "name another place in [site], one that is free and can be written"
             raise TakenError(f"cannot write {path}: {error.strerror}", hint) from None
 
     def _socket(self, path: str, plan: Plan) -> _socket.socket:

@@ -52,6 +52,19 @@ def test_a_pid_file_is_there_while_procman_runs(tmp_path: Path, stale: str) -> N
         assert not file.exists()
 
 
+@pytest.mark.parametrize("wrong", ["site.toml", "/dev/null"])
+def test_what_is_no_pid_file_is_not_taken_for_one(tmp_path: Path, wrong: str) -> None:
+    file, text = tmp_path / "site.toml", site_of(group("api", FOREVER), site=f'pid_file = "{wrong}"')
+    file.write_text(text, encoding="utf-8")
+    before = Path("/dev/null").stat().st_mode
+    done = run({"PROCMAN_RUNTIME_DIR": str(tmp_path / "sites")}, "up", str(file))
+    assert done.returncode == 78
+    assert f"cannot write {tmp_path / wrong}: what is there was not written by procman" in done.stderr
+    assert "hint: name another place in [site]" in done.stderr
+    assert file.read_text(encoding="utf-8") == text
+    assert Path("/dev/null").stat().st_mode == before
+
+
 def test_a_second_procman_with_the_same_pid_file_is_refused_and_leaves_it_alone(tmp_path: Path) -> None:
     file = tmp_path / "procman.pid"
     with operated(tmp_path, site_of(group("api", FOREVER), site='pid_file = "procman.pid"'), 1) as one:
