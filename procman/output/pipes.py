@@ -24,7 +24,6 @@ CHUNK = 1 << 16
 _ROW = 4
 """So many chunks of a pipe are read in a row, before others have their turn."""
 _AT_ONCE = 256
-_USUAL, _WIDE, _MOST_WIDE = 1 << 16, 1 << 18, 16
 _INT = struct.Struct("i")
 
 
@@ -42,7 +41,6 @@ class Pipe:
         "tail",
         "tail_lines",
         "wanted",
-        "wide",
         "worker",
     )
 
@@ -54,7 +52,7 @@ class Pipe:
         self.tail_lines = 0
         """How many of its last lines are told when its worker has ended."""
         self.file = next((lane.outlet.name for lane in lanes if isinstance(lane.outlet, FileOutlet)), "")
-        self.paused = self.wide = False
+        self.paused = False
         self.wanted: re.Pattern[bytes] | None = None
         """A line like this makes the worker ready; None once it has come, or if none is wanted."""
 
@@ -88,7 +86,6 @@ class Pipes:
         """`gone` hears of a pipe that nobody writes to any more; it is closed already."""
         self._epoll = select.epoll()
         self._pipes: dict[int, Pipe] = {}
-        self._wide = 0
         self._take, self._gone = take, gone
         self.fd = self._epoll.fileno()
         """Readable while any of them is."""
@@ -149,25 +146,14 @@ class Pipes:
         if not chunk:
             self._close(pipe)
             return 0
-        if len(chunk) >= _USUAL and not pipe.wide:
-            self._widen(pipe)
         if lines := pipe.framer.feed(chunk):
             self._take(pipe, lines)
         return len(chunk)
-
-    def _widen(self, pipe: Pipe) -> None:
-        """Let a chatty worker run ahead. Only some: the kernel bounds what all pipes of a user may hold."""
-        if self._wide < _MOST_WIDE:
-            self._wide += 1
-            pipe.wide = True
-            with suppress(OSError):
-                fcntl.fcntl(pipe.fd, fcntl.F_SETPIPE_SZ, _WIDE)
 
     def _close(self, pipe: Pipe) -> None:
         if pipe.framer.unfinished:
             self._take(pipe, pipe.framer.flush())
         del self._pipes[pipe.fd]
-        self._wide -= pipe.wide
         with suppress(OSError):
             self._epoll.unregister(pipe.fd)
         os.close(pipe.fd)
