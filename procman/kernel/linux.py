@@ -168,8 +168,8 @@ class LinuxKernel:
                 self._starter.start(action)
             case Signal():
                 self._trees.signal(action)
-            case Drain():
-                self._drain.signal(action.signal)
+            case Drain() | Report("stopping"):
+                self._end(action)
             case RunHelper():
                 self._helpers.run(action.name, action.order)
                 self._guard.spare(self._helpers.pids())
@@ -190,6 +190,12 @@ class LinuxKernel:
                 pass  # for those who stand before it: whoever serves the clients, and who has the sockets
             case _:
                 assert_never(action)
+
+    def _end(self, action: Drain | Report) -> None:
+        if isinstance(action, Drain):
+            self._drain.signal(action.signal)
+        else:  # but first what is said of this turn is written
+            self._alarms.set(self.now(), self._cgroups.go_home)
 
     def _watch(self, action: Check | Weigh) -> None:
         if isinstance(action, Check):

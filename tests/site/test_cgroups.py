@@ -17,7 +17,7 @@ from procman.kernel.proc.hierarchy import home
 from tests.site.python import app
 from tests.site.python import group as python_group
 from tests.site.running import ROOT, up
-from tests.site.sites import FOREVER, group, python, site_of
+from tests.site.sites import DEAF, FOREVER, group, python, site_of
 from tests.site.test_trees import BARE, DAEMON, escaped, gone
 
 NAME = f"cgroups-{uuid.uuid4().hex[:8]}"
@@ -124,6 +124,22 @@ def test_whoever_is_in_the_sites_cgroup_is_ended_with_it_whoever_its_parent_is(t
             assert running.stop() == 0
             assert other.wait(60) == -signal.SIGTERM
         assert f"sleep (pid {other.pid})" in running.told("site.draining")[0]["reason"]
+    assert directories() == []
+
+
+@needs_cgroups
+def test_procman_goes_out_of_it_while_its_workers_end(tmp_path: Path) -> None:
+    before = cgroup_of(os.getpid())
+    with up(tmp_path, site(group("api", DEAF, 'output = { stdout = "inherit" }'))) as running:
+        running.until_said("deaf")
+        (worker,) = running.pids().values()
+        inside = cgroup_of(worker)
+        running.signal(signal.SIGTERM)
+        running.until("worker.stopping")
+        running.until_descendants(lambda _pids: cgroup_of(running.pid) == before)
+        assert cgroup_of(worker) == inside != before
+        running.signal(signal.SIGQUIT)
+        assert running.wait() == 0
     assert directories() == []
 
 

@@ -95,7 +95,7 @@ def test_an_escaped_child_that_ignores_the_signal_is_killed_after_the_grace(tmp_
         site.signal(signal.SIGTERM)
         stopped = site.until("worker.stopped")
         assert gone(pids)
-        assert stopped.seen - site.told("worker.stopping")[0].seen >= 1.0
+        assert stopped.at - site.told("worker.stopping")[0].at >= 1.0
         assert site.states("tree:0")[2:] == ["stopping", "killing", "stopped"]
 
 

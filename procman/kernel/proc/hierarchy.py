@@ -94,11 +94,15 @@ def sites(path: str) -> list[str]:
     return [one for one in below if one == path or (one.startswith(f"{path}.") and one[len(path) + 1 :].isdigit())]
 
 
-def leave(site: str, to: str) -> None:
-    """Go from a site's directory into this one, and remove it if nobody else is in it. Raises OSError."""
+def leave(site: str, to: str | None) -> None:
+    """Go from a site's directory into this one, None if that is done, and remove it if nobody is in it any more.
+
+    Raises OSError.
+    """
     events = os.open(f"{site}/cgroup.events", os.O_RDONLY | os.O_CLOEXEC)  # later it may be another's
     try:
-        _go(site, to)
+        if to is not None:
+            _go(site, to)
         _wait_until_empty(events)
     finally:
         os.close(events)

@@ -1,10 +1,10 @@
 """The site's cgroup (v2), and one for each worker of a group that wants one: its limits, its end, why it was killed.
 
 Where one can be made, procman moves itself once, at the start, into `procman-NAME/tree` below the cgroup that it is in:
-so all that it starts is inside for good, wherever it goes. At the end it moves back and removes what it has made. The
-leaves of workers are the siblings of `tree`, since a cgroup that hands on controllers holds no process, and are joined
-before exec. Nothing here waits. A site can do without its cgroup; that a worker cannot have a leaf, or a limit, is a
-`SpawnError` that names the option.
+so all that it starts is inside for good, wherever it goes. It moves back once the site stops, if it can while others
+are inside, and at the end removes what it has made. The leaves of workers are the siblings of `tree`, since a cgroup
+that hands on controllers holds no process, and are joined before exec. Nothing here waits. A site can do without its
+cgroup; that a worker cannot have a leaf, or a limit, is a `SpawnError` that names the option.
 """
 
 # The core has no pathlib: it costs half a megabyte.
@@ -65,13 +65,14 @@ class Leaf:
 class Cgroups:
     """The site's cgroups. A provider: it gives each worker that wants one its leaf to join."""
 
-    __slots__ = ("_born_elsewhere", "_controllers", "_leaves", "_why_not", "home", "site")
+    __slots__ = ("_born_elsewhere", "_controllers", "_is_home", "_leaves", "_why_not", "home", "site")
 
     def __init__(self) -> None:
         self.home = ""
         """The cgroup that procman was started in; "" until it was looked for."""
         self.site = ""
         """The site's own; "" while there is none."""
+        self._is_home = False
         self._why_not: tuple[int, str] = (0, "")
         self._controllers: set[str] = set()
         self._born_elsewhere: set[WorkerId] = set()
@@ -130,11 +131,21 @@ class Cgroups:
         """The leaf of a worker that has just been started."""
         return self._leaves.get(worker)
 
+    def go_home(self) -> None:
+        """Go back to where procman came from, if that can be while others are in the site's cgroup.
+
+        The kernel takes some ten milliseconds for it (a grace period of RCU), in which workers that are to end do so.
+        """
+        if self.site and not self._is_home:
+            with suppress(OSError):  # EBUSY: `home` hands on controllers, which limit workers as long as they are there
+                hierarchy.write(f"{self.home}/cgroup.procs", "0")
+                self._is_home = True
+
     def close(self) -> None:
         """Go back to where procman came from, and remove what it has made."""
         if self.site:
             with suppress(OSError):  # then the next one removes it
-                hierarchy.leave(self.site, self.home)
+                hierarchy.leave(self.site, None if self._is_home else self.home)
             self.site = ""
 
     def _limit(self, leaf: Leaf, key: str, controller: str, value: str) -> None:
