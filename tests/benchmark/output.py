@@ -13,10 +13,12 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
-from tests.benchmark.loggers import Load, pump_of, running, subjects
+from tests.benchmark.loggers import Load, Measure, pump_of, running, subjects
 from tests.benchmark.subjects import MissingError, compile_c
 from tests.site import processes
 
@@ -24,6 +26,7 @@ MEMORY = Path("/dev/shm")
 """Files are written there if it is: how fast a disk is, is not the question."""
 WORKERS = (1, 10)
 MEGABYTES = 500
+ROUNDS = 5
 LATENCIES = 100
 IDLE_S = 3.0
 _SAY = """
@@ -53,28 +56,38 @@ def main() -> int:
 
 
 def compare(folder: Path, writer: Path, workers: int, lines: int) -> None:
-    """All subjects with so many workers."""
-    cat = 0.0
-    for name, (measure, target) in subjects().items():
+    """All subjects with so many workers, in turns; medians."""
+    found: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+    for _ in range(ROUNDS):
+        for name, (measure, _) in subjects().items():
+            with suppress(FileNotFoundError):
+                found[name].append(once(measure, folder / "place", writer, workers, lines))
+    for name, (_, target) in subjects().items():
         what = f"{name}, {workers} worker{'s' * (workers > 1)}"
-        place = folder / "place"
-        place.mkdir()
-        os.mkfifo(place / "gate")
-        try:
-            load = Load(writer, place / "gate", workers, lines)
-            found = measure(load, place)
-            found_lines = sum(count_lines(path) for path in place.rglob("*") if path.is_file())
-            if found_lines != workers * lines:
-                print(f"{what:36}{found_lines - workers * lines:+} lines")  # noqa: T201
-        except FileNotFoundError as error:
-            print(f"{what:36}{'not installed':>26}  ({error.filename})", flush=True)  # noqa: T201
+        if name not in found:
+            print(f"{what:36}{'not installed':>26}", flush=True)  # noqa: T201
             continue
-        finally:
-            shutil.rmtree(place)
-        cost = found.cpu_s / load.bytes * 1e9
-        cat = cost if name == "cat" else cat
-        ratio = f"{cost / cat:8.1f}" if cat else f"{'':8}"
-        print(f"{what:36}{cost:10.2f}{ratio}{load.bytes / found.seconds / 1e6:8.0f}  {target}", flush=True)  # noqa: T201
+        cost, rate = (median(column) for column in zip(*found[name], strict=True))
+        ratio = f"{cost / median(cat for cat, _ in found['cat']):8.1f}" if cost else f"{'':8}"
+        print(f"{what:36}{cost:10.2f}{ratio}{rate:8.0f}  {target}", flush=True)  # noqa: T201
+
+
+def once(measure: Measure, place: Path, writer: Path, workers: int, lines: int) -> tuple[float, float]:
+    """One run of one subject, which must bring every line: CPU seconds for a gigabyte, and megabytes a second.
+
+    Raises FileNotFoundError if it is not installed.
+    """
+    place.mkdir()
+    os.mkfifo(place / "gate")
+    try:
+        load = Load(writer, place / "gate", workers, lines)
+        found = measure(load, place)
+        found_lines = sum(count_lines(path) for path in place.rglob("*") if path.is_file())
+        if found_lines != workers * lines:
+            print(f"{found_lines - workers * lines:+} lines:")  # noqa: T201
+        return found.cpu_s / load.bytes * 1e9, load.bytes / found.seconds / 1e6
+    finally:
+        shutil.rmtree(place)
 
 
 def latency_and_idle() -> None:
