@@ -15,7 +15,7 @@ from procman.kernel.proc import processes
 from procman.kernel.proc.memory import Memory
 from procman.kernel.tree.tree import Tree
 from procman.plan import LogPlan
-from procman.policy.events import ConfigureLog, Execed, Exited, Forked, TreeEnded
+from procman.policy.events import ConfigureLog, Execed, Exited, Forked, Report, TreeEnded
 from tests.kernel.playing import SLEEP, Stage, kill, play, spawn
 from tests.site.test_cgroups import needs_cgroups
 
@@ -66,9 +66,12 @@ def a_crowd(stage: Stage, *commands: tuple[str, ...]) -> dict[int, int]:
     return {event.worker.task: event.pid for event in stage.events if isinstance(event, Forked)}
 
 
-def files_opened_for_the_stop_of_a_crowd() -> int:
+def files_opened_for_the_stop_of_a_crowd(of_the_first_group: bool) -> int:
     stage = Stage()
     pids = a_crowd(stage)
+    if not of_the_first_group:
+        stage.perform(Report("stopping", "stopping"))
+        stage.kernel.wait(stage.kernel.now() + 0.01)
     opened: list[str] = []
     sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event in ("open", "os.listdir") else None)
     stage.perform(*(kill(pid, signal.SIGTERM, task) for task, pid in pids.items()))
@@ -79,8 +82,9 @@ def files_opened_for_the_stop_of_a_crowd() -> int:
 
 
 @needs_cgroups
-def test_a_stop_of_many_looks_at_the_sites_cgroup_instead_of_at_each() -> None:
-    assert play(files_opened_for_the_stop_of_a_crowd).value < CROWD / 2
+@pytest.mark.parametrize("of_the_first_group", [True, False])
+def test_a_stop_of_many_looks_at_the_sites_cgroup_instead_of_at_each(of_the_first_group: bool) -> None:
+    assert play(files_opened_for_the_stop_of_a_crowd, of_the_first_group).value < CROWD / 2
 
 
 def who_of_a_crowd_has_left_somebody() -> list[int]:

@@ -235,10 +235,9 @@ class Trees:
         (One that has left the cgroup, its leader's session, and the mark, is a stray then.)
         """
         inside = set(self._inside())
-        inside -= self._leaders
-        if os.getpid() not in inside or self._heirs or self._orphans.pids():
-            return False
-        return inside <= {os.getpid(), *self._own()}
+        if inside.isdisjoint(self._leaders) or self._heirs or self._orphans.pids():
+            return False  # there is no cgroup, or no descriptor is left to look with; or there are others
+        return inside <= {os.getpid(), *self._leaders, *self._own()}
 
     def signal(self, action: Signal) -> None:
         """Signal a worker or its tree; to what has ended meanwhile, with the fact still queued, nothing is sent."""
