@@ -24,9 +24,9 @@ if [ "$procman_python" = /bin/sh ]; then # a path with a space in it, or a long 
     case $procman_python in [\"\']*) procman_python=${procman_python#?} procman_python=${procman_python%?} ;; esac
 fi
 # The commands that start processes need to know their caller as it was. A shell hands on another environment than it was
-# given (PWD and SHLVL added, names with dots lost), so the true one goes along: in variables, a line of base64 each, since
-# anybody may read the words of a command. A very long one could not be given twice. And no signal may be lost while the interpreter starts: all are blocked for that,
-# where env can do it; the caller's mask goes along.
+# given (PWD and SHLVL added, names with dots lost), so the true one goes along: in variables, a line of base64 each,
+# since anybody may read the words of a command. A very long one could not be given twice. And no signal may be lost
+# while the interpreter starts: all are blocked for that, where env can do it; the caller's mask goes along.
 set -- -- "$@"
 procman_hold=
 case ${2-} in
