@@ -25,6 +25,8 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
+from procman.lean import least
+
 LATE_S = 60.0
 BACK_S = 3 * 3600.0
 MOST_MISSED = 1000
@@ -109,7 +111,7 @@ class Calendar:
     @property
     def next(self) -> float | None:
         """The next instant of all."""
-        return min((job.next for job in self.jobs.values() if job.next is not None), default=None)
+        return least(job.next for job in self.jobs.values())
 
 
 def zone_of(name: str | None) -> tzinfo:
