@@ -132,6 +132,7 @@ def test_procman_goes_out_of_it_while_its_workers_end(tmp_path: Path) -> None:
     before = cgroup_of(os.getpid())
     with up(tmp_path, site(group("api", DEAF, 'output = { stdout = "inherit" }'))) as running:
         running.until_said("deaf")
+        running.until("worker.running")
         (worker,) = running.pids().values()
         inside = cgroup_of(worker)
         running.signal(signal.SIGTERM)
